@@ -1,0 +1,1 @@
+"""Data arriving: snapshots of sources, what their columns look like, the contract they keep, and what breaks it."""

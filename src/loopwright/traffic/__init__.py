@@ -1,0 +1,1 @@
+"""The words between control and data plane: endpoint revisions, predictions, summaries, outcomes, and their keys."""

@@ -1,0 +1,1 @@
+"""From accepted rows to a candidate: split, leakage checks, trainers, tuning, refit."""

@@ -1,0 +1,29 @@
+"""Records to JSON and back: one codec for files, the state database and the wire of jobs."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+
+def to_json(record: Any) -> bytes:
+    """`record` (a dataclass, or plain values) as canonical JSON: keys sorted, so equal records give equal bytes."""
+    return msgspec.json.encode(record, order="sorted")
+
+
+def from_json(data: bytes | str, kind: type[T]) -> T:
+    """The record of type `kind` that `data` spells. Raises `ValueError` that names the field which does not fit."""
+    return msgspec.json.decode(data, type=kind)
+
+
+def to_plain(record: Any) -> Any:
+    """`record` as dicts, lists, strings and numbers."""
+    return msgspec.to_builtins(record)
+
+
+def from_plain(values: Any, kind: Any) -> Any:
+    """The record of type `kind` (any annotation msgspec understands) that `values` spell. Raises `ValueError`."""
+    return msgspec.convert(values, type=kind)

@@ -1,0 +1,426 @@
+"""What a user declares: a `Model` and its policies. Plain values, checked as written; the rooms interpret them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, Literal, TypeVar
+
+from loopwright.core.clock import parse_duration
+from loopwright.core.digest import digest_record
+from loopwright.core.ids import NAME
+from loopwright.errors import DeclarationError
+
+TaskName = Literal["binary", "multiclass", "regression"]
+F = TypeVar("F", bound=Callable[..., Any])
+
+_CLASSES: tuple[TaskName, ...] = ("binary", "multiclass")
+METRICS: dict[str, tuple[tuple[TaskName, ...], bool]] = {
+    "accuracy": (_CLASSES, True),
+    "precision": (("binary",), True),
+    "recall": (("binary",), True),
+    "f1": (("binary",), True),
+    "roc_auc": (_CLASSES, True),
+    "pr_auc": (("binary",), True),
+    "brier": (("binary",), False),
+    "log_loss": (_CLASSES, False),
+    "calibration_error": (("binary",), False),
+    "precision_macro": (("multiclass",), True),
+    "recall_macro": (("multiclass",), True),
+    "f1_macro": (("multiclass",), True),
+    "precision_weighted": (("multiclass",), True),
+    "recall_weighted": (("multiclass",), True),
+    "f1_weighted": (("multiclass",), True),
+    "rmse": (("regression",), False),
+    "mae": (("regression",), False),
+    "r2": (("regression",), True),
+    "wape": (("regression",), False),
+    "smape": (("regression",), False),
+    "mape": (("regression",), False),
+}
+"""Every metric a gate can name: the tasks that have it, and whether more is better."""
+
+DEFAULT_METRIC: dict[TaskName, str] = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse"}
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What a candidate must show. `metric` defaults to the task's own (ROC-AUC, log loss, RMSE).
+
+    `at_least` / `at_most` bind the first version and warn afterwards. A later candidate must not be worse than the
+    champion by more than `margin` (a share of the champion's figure), shown at `confidence` (one-sided).
+    """
+
+    metric: str | None = None
+    at_least: float | None = field(default=None, kw_only=True)
+    at_most: float | None = field(default=None, kw_only=True)
+    margin: float = field(default=0.05, kw_only=True)
+    confidence: float = field(default=0.95, kw_only=True)
+    max_latency_ms: float | None = field(default=None, kw_only=True)
+    max_size_mb: float | None = field(default=None, kw_only=True)
+    approval: bool = field(default=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.metric is not None and self.metric not in METRICS:
+            raise DeclarationError(
+                f"Gate names the metric {self.metric!r}, which does not exist", remedy=_one_of(METRICS)
+            )
+        if self.metric is None and (self.at_least is not None or self.at_most is not None):
+            raise DeclarationError("Gate has a threshold but names no metric", remedy='write Gate("rmse", at_most=70)')
+        if self.metric is not None:
+            _, more_is_better = METRICS[self.metric]
+            wrong = self.at_most if more_is_better else self.at_least
+            if wrong is not None:
+                better, written, meant = ("more", "most", "least") if more_is_better else ("less", "least", "most")
+                raise DeclarationError(
+                    f"Gate asks {self.metric} to be at_{written} {wrong}, but {better} is better",
+                    remedy=f"write at_{meant}={wrong}",
+                )
+        _share("Gate margin", self.margin)
+        if not 0.5 <= self.confidence < 1:
+            raise DeclarationError(f"Gate confidence is {self.confidence}", remedy="write a share from 0.5 to below 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """Shift traffic to the challenger by `steps` (percent), guarding errors and latency at each.
+
+    A step lasts at least `interval` and until the challenger has answered `min_requests`; it aborts when the
+    challenger's error rate or p99 latency is significantly worse than the champion's.
+    """
+
+    steps: tuple[int, ...] = (10, 50, 100)
+    interval: str = field(default="1m", kw_only=True)
+    min_requests: int = field(default=50, kw_only=True)
+    max_latency_ratio: float = field(default=2.0, kw_only=True)
+    patience: str = field(default="1d", kw_only=True)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "steps", tuple(self.steps))
+        rising = all(a < b for a, b in pairwise(self.steps))
+        if not self.steps or not rising or self.steps[-1] != 100 or self.steps[0] < 1:
+            raise DeclarationError(
+                f"Canary steps are {self.steps}", remedy="write rising weights that end at 100, such as (10, 50, 100)"
+            )
+        _duration("Canary interval", self.interval)
+        _duration("Canary patience", self.patience)
+
+
+@dataclass(frozen=True, slots=True)
+class BlueGreen:
+    """All traffic at once, after the staging check; the version before stays warm for a rollback."""
+
+    interval: str = field(default="1m", kw_only=True)
+    min_requests: int = field(default=50, kw_only=True)
+    max_latency_ratio: float = field(default=2.0, kw_only=True)
+    patience: str = field(default="1d", kw_only=True)
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        return (100,)
+
+    def __post_init__(self) -> None:
+        _duration("BlueGreen interval", self.interval)
+
+
+RolloutPolicy = Canary | BlueGreen
+
+
+@dataclass(frozen=True, slots=True)
+class NewData:
+    """Retrain when the source has at least `min_rows` rows that the champion has not seen."""
+
+    min_rows: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Retrain by the clock: `cron` has five fields, in UTC."""
+
+    cron: str
+
+    def __post_init__(self) -> None:
+        if len(self.cron.split()) != 5:
+            raise DeclarationError(
+                f"Schedule is {self.cron!r}", remedy='write five fields, such as "0 3 * * 1" for Mondays at 03:00 UTC'
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """How inputs and predictions are watched, and in `retrain=` that drift asks for a retrain.
+
+    A window has drifted when a column's PSI reaches `psi` and its test against the reference is significant at
+    `alpha` (corrected for the number of columns). A window with fewer than `min_rows` rows is not judged.
+    """
+
+    psi: float = 0.2
+    alpha: float = field(default=0.01, kw_only=True)
+    window: str = field(default="1d", kw_only=True)
+    min_rows: int = field(default=200, kw_only=True)
+
+    def __post_init__(self) -> None:
+        _duration("Drift window", self.window)
+        _share("Drift alpha", self.alpha)
+
+
+Trigger = NewData | Schedule | Drift
+
+
+@dataclass(frozen=True, slots=True)
+class Governor:
+    """When a retrain request is accepted: not within `cooldown` of the last run, at most `per_week` runs a week."""
+
+    cooldown: str = "10m"
+    per_week: int = 50
+
+    def __post_init__(self) -> None:
+        _duration("Governor cooldown", self.cooldown)
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Shares of the rows kept for validation (early stopping, tuning, threshold) and for the test."""
+
+    validation: float = 0.15
+    test: float = 0.2
+
+    def __post_init__(self) -> None:
+        _share("Split validation", self.validation)
+        _share("Split test", self.test)
+        if self.validation + self.test >= 0.9:
+            raise DeclarationError(
+                f"Split keeps {self.validation + self.test:.0%} of the rows from training",
+                remedy="leave at least a tenth of the rows to train on",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """The probability from which a row is called positive, chosen on validation rows to maximise `objective`.
+
+    `objective`: `f1`, `accuracy`, `youden` (recall + specificity), or a number, which is the threshold itself.
+    """
+
+    objective: Literal["f1", "accuracy", "youden"] | float = "f1"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.objective, str):
+            if self.objective not in ("f1", "accuracy", "youden"):
+                raise DeclarationError(
+                    f"Threshold objective is {self.objective!r}", remedy="write f1, accuracy, youden, or a probability"
+                )
+        else:
+            _share("Threshold", self.objective)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Declaration:
+    """Everything a `Model` says, as values: what the rooms read and the run remembers."""
+
+    name: str
+    source: str
+    target: str
+    task: TaskName | None = None
+    time: str | None = None
+    order: Literal["rows"] | None = None
+    key: str | None = None
+    drop: tuple[str, ...] = ()
+    label_delay: str = "0d"
+    positive: str | None = None
+    slices: tuple[str, ...] = ()
+    tolerate: float = 0.05
+    gate: Gate = Gate()
+    rollout: RolloutPolicy = Canary()
+    retrain: tuple[Trigger, ...] = ()
+    drift: Drift = Drift()
+    governor: Governor = Governor()
+    split: Split = Split()
+    threshold: Threshold = Threshold(0.5)
+    refit: bool = True
+    redact: tuple[str, ...] = ()
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name):
+            raise DeclarationError(
+                f"a model is named {self.name!r}",
+                remedy="use lower-case letters, digits and inner hyphens, 63 at most, such as bike-demand",
+            )
+        columns = {"time": self.time, "key": self.key}
+        for role, column in columns.items():
+            if column == self.target:
+                raise DeclarationError(
+                    f"{self.name}: {role} is the target {column!r}", remedy=f"name another column as {role}"
+                )
+            if column in self.drop:
+                raise DeclarationError(
+                    f"{self.name}: {role} {column!r} is also dropped", remedy=f"take {column!r} out of drop"
+                )
+        if self.target in self.drop:
+            raise DeclarationError(f"{self.name}: the target {self.target!r} is dropped", remedy="take it out of drop")
+        if self.target in self.slices:
+            raise DeclarationError(
+                f"{self.name}: the target {self.target!r} is a slice", remedy="slice by other columns"
+            )
+        if self.time and self.order:
+            raise DeclarationError(
+                f"{self.name}: both time and order are given",
+                remedy='keep time=; order="rows" is for rows without a date',
+            )
+        if self.task is not None and self.task not in DEFAULT_METRIC:
+            raise DeclarationError(f"{self.name}: the task is {self.task!r}", remedy=_one_of(DEFAULT_METRIC))
+        if self.order not in (None, "rows"):
+            raise DeclarationError(
+                f"{self.name}: order is {self.order!r}", remedy='write order="rows", or time= and a column'
+            )
+        if self.task is not None:
+            check_gate_metric(self.name, self.gate, self.task)
+        _duration(f"{self.name}: label_delay", self.label_delay)
+        _share(f"{self.name}: tolerate", self.tolerate)
+
+    @property
+    def ordered(self) -> bool:
+        """Whether rows come in an order that training must respect."""
+        return self.time is not None or self.order == "rows"
+
+    def digest(self) -> str:
+        return digest_record(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Tune:
+    """A search: the user's function from an Optuna trial to parameters, and how long it may go on."""
+
+    search: Callable[[Any], dict[str, Any]]
+    trials: int
+    budget: str
+
+
+class Model:
+    """A model, as its user declares it: a source, a target, and as many of the three functions as are needed.
+
+    `Model("churn", source="churn.csv", target="Churn")` alone is a whole model. Raises `DeclarationError`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        source: str,
+        target: str,
+        task: TaskName | None = None,
+        time: str | None = None,
+        order: Literal["rows"] | None = None,
+        key: str | None = None,
+        drop: Iterable[str] = (),
+        label_delay: str = "0d",
+        positive: object = None,
+        slices: Iterable[str] = (),
+        tolerate: float = 0.05,
+        gate: Gate | None = None,
+        rollout: RolloutPolicy | None = None,
+        retrain: Iterable[Trigger] = (),
+        drift: Drift | None = None,
+        governor: Governor | None = None,
+        split: Split | None = None,
+        threshold: Threshold | None = None,
+        refit: bool = True,
+        redact: Iterable[str] = (),
+        seed: int = 0,
+    ) -> None:
+        triggers = tuple(retrain)
+        self.declaration = Declaration(
+            name=name,
+            source=source,
+            target=target,
+            task=task,
+            time=time,
+            order=order,
+            key=key,
+            drop=_names(name, "drop", drop),
+            label_delay=label_delay,
+            positive=None if positive is None else str(positive),
+            slices=_names(name, "slices", slices),
+            tolerate=tolerate,
+            gate=gate or Gate(),
+            rollout=rollout or Canary(),
+            retrain=triggers,
+            drift=drift or next((one for one in triggers if isinstance(one, Drift)), Drift()),
+            governor=governor or Governor(),
+            split=split or Split(),
+            threshold=threshold or Threshold(0.5),
+            refit=refit,
+            redact=_names(name, "redact", redact),
+            seed=seed,
+        )
+        self.features_function: Callable[[Any], Any] | None = None
+        self.train_function: Callable[[Any, dict[str, Any]], Any] | None = None
+        self.tuning: Tune | None = None
+
+    @property
+    def name(self) -> str:
+        return self.declaration.name
+
+    def features(self, function: F) -> F:
+        """Declare the feature function: raw rows (a Polars LazyFrame) to features, each row from itself alone."""
+        if self.features_function is not None:
+            raise DeclarationError(f"{self.name}: features is declared twice", remedy="keep one feature function")
+        self.features_function = function
+        return function
+
+    def train(self, function: F) -> F:
+        """Declare the train function: `(data, params)` to a fitted object with `predict` (and `predict_proba`)."""
+        if self.train_function is not None:
+            raise DeclarationError(f"{self.name}: train is declared twice", remedy="keep one train function")
+        self.train_function = function
+        return function
+
+    def tune(self, *, trials: int = 20, budget: str = "10m") -> Callable[[F], F]:
+        """Declare the search: an Optuna trial to parameters; at most `trials`, started within `budget`."""
+        if trials < 1:
+            raise DeclarationError(f"{self.name}: tune has {trials} trials", remedy="write at least 1")
+        _duration(f"{self.name}: tune budget", budget)
+
+        def declare(function: F) -> F:
+            self.tuning = Tune(function, trials, budget)
+            return function
+
+        return declare
+
+    def __repr__(self) -> str:
+        return f"Model({self.name!r}, source={self.declaration.source!r}, target={self.declaration.target!r})"
+
+
+def check_gate_metric(model: str, gate: Gate, task: TaskName) -> None:
+    """Raise `DeclarationError` where the gate names a metric that `task` does not have."""
+    if gate.metric is not None and task not in METRICS[gate.metric][0]:
+        fitting = [name for name, (tasks, _) in METRICS.items() if task in tasks]
+        raise DeclarationError(
+            f"{model}: the gate is on {gate.metric}, but the task is {task}", remedy=_one_of(fitting)
+        )
+
+
+def _names(model: str, role: str, columns: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(columns, str):
+        raise DeclarationError(
+            f"{model}: {role} is the string {columns!r}", remedy=f'write a list: {role}=["{columns}"]'
+        )
+    return tuple(columns)
+
+
+def _one_of(names: Iterable[str]) -> str:
+    return f"choose one of {', '.join(names)}"
+
+
+def _share(what: str, value: float) -> None:
+    if not 0 <= value < 1:
+        raise DeclarationError(f"{what} is {value}", remedy="write a share from 0 to below 1")
+
+
+def _duration(what: str, text: str) -> None:
+    try:
+        parse_duration(text)
+    except ValueError as error:
+        raise DeclarationError(f"{what}: {error}", remedy="for example 1d") from None

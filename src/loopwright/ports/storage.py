@@ -1,0 +1,35 @@
+"""Where objects live: bundles, snapshots, endpoint revisions, predictions. A local directory or a cloud store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+
+class Storage(Protocol):
+    """Objects by key (`/`-separated). All methods raise `StorageError` when the store is full, read-only or away."""
+
+    def get(self, key: str) -> bytes:
+        """The object's bytes. Raises `NotFoundError`."""
+
+    def put(self, key: str, data: bytes) -> None:
+        """Write the object whole, replacing what was there; readers see the old bytes or the new, never a mixture."""
+
+    def create(self, key: str, data: bytes) -> bool:
+        """Write the object if none is there; of several at once exactly one is told True."""
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """Every key that lies below the folder `prefix`, in lexical order."""
+
+    def delete(self, key: str) -> None:
+        """Remove the object; nothing happens where there is none."""
+
+    def upload(self, key: str, path: Path) -> None:
+        """Write a file's content as the object, streaming."""
+
+    def fetch(self, key: str, folder: Path) -> Path:
+        """The object as a local file: the stored file itself where the store is local, else a copy below `folder`.
+
+        The object must be one that never changes: a copy already there is not read again. Raises `NotFoundError`.
+        """

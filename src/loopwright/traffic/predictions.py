@@ -1,0 +1,24 @@
+"""What was predicted: one record a row, kept in Parquet segments.
+
+A segment has these columns, then one `input.<column>` per raw column (not redacted) and one `output.<name>` per output.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+FIELDS = ("prediction_id", "endpoint", "revision", "variant", "version", "at", "key", "latency_ms")
+"""The columns every segment begins with. `prediction_id` is `<request id>` or `<request id>:<row>` where rows > 1."""
+
+INPUT = "input."
+OUTPUT = "output."
+
+
+def predictions_folder(endpoint: str, day: datetime | None = None) -> str:
+    """The object-store folder of an endpoint's segments, or of one UTC day of them."""
+    return f"predictions/{endpoint}/" + (f"{day:%Y-%m-%d}/" if day else "")
+
+
+def segment_key(endpoint: str, first: datetime, server: str, sequence: int) -> str:
+    """Where a segment lies: by the UTC time of its first record, the server that wrote it, and its place there."""
+    return f"{predictions_folder(endpoint, first)}{first:%H%M%S}-{server}-{sequence:06d}.parquet"

@@ -1,0 +1,91 @@
+"""What a window of traffic looked like, in counts that merge by addition whatever the number of servers and windows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+LATENCY_EDGES_MS: tuple[float, ...] = tuple(round(0.05 * 1.2**step, 6) for step in range(80))
+"""Upper edges of the latency buckets, milliseconds, each 20 % above the one before: 0.05 ms to about 1.5 minutes."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ColumnCounts:
+    """How often values fell where, on the reference's bins: `bins[i]` counts bin i; `unseen` those that fit no bin."""
+
+    bins: tuple[int, ...]
+    missing: int = 0
+    unseen: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WindowSummary:
+    """One variant's traffic from `start` for `seconds`, as one server (or several, merged) saw it.
+
+    `errors` counts requests by kind (`request`, `model`, `overload`); `latency` has one count per `LATENCY_EDGES_MS`
+    and a last one above them; `columns` are counts of `input.<column>` and `output.<name>` on the bundle's bins.
+    """
+
+    endpoint: str
+    revision: int
+    variant: str
+    version: int
+    start: datetime
+    seconds: float
+    requests: int = 0
+    rows: int = 0
+    errors: dict[str, int] = field(default_factory=dict)
+    latency: tuple[int, ...] = ()
+    columns: dict[str, ColumnCounts] = field(default_factory=dict)
+    dropped: int = 0
+
+
+def summaries_folder(endpoint: str) -> str:
+    return f"summaries/{endpoint}/"
+
+
+def summary_key(summary: WindowSummary, server: str, sequence: int) -> str:
+    """Where a server's summary lies; keys sort by the window's start."""
+    place = f"{summary.start:%Y-%m-%d/%H%M%S}-{summary.variant}-{server}-{sequence:06d}.json"
+    return summaries_folder(summary.endpoint) + place
+
+
+def merge(summaries: Iterable[WindowSummary]) -> WindowSummary | None:
+    """All of them as one, from the earliest start to the latest end; None where there are none."""
+    kept = sorted(summaries, key=lambda one: one.start)
+    if not kept:
+        return None
+    errors: dict[str, int] = {}
+    columns: dict[str, ColumnCounts] = {}
+    for one in kept:
+        for kind, count in one.errors.items():
+            errors[kind] = errors.get(kind, 0) + count
+        for name, counts in one.columns.items():
+            columns[name] = _add(columns[name], counts) if name in columns else counts
+    last, first = kept[-1], kept[0]
+    end = max(one.start.timestamp() + one.seconds for one in kept)
+    return WindowSummary(
+        endpoint=first.endpoint,
+        revision=last.revision,
+        variant=last.variant,
+        version=last.version,
+        start=first.start,
+        seconds=end - first.start.timestamp(),
+        requests=sum(one.requests for one in kept),
+        rows=sum(one.rows for one in kept),
+        errors=errors,
+        latency=_sum(one.latency for one in kept),
+        columns=columns,
+        dropped=sum(one.dropped for one in kept),
+    )
+
+
+def _add(a: ColumnCounts, b: ColumnCounts) -> ColumnCounts:
+    return ColumnCounts(bins=_sum((a.bins, b.bins)), missing=a.missing + b.missing, unseen=a.unseen + b.unseen)
+
+
+def _sum(counts: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
+    rows = [row for row in counts if row]
+    width = max((len(row) for row in rows), default=0)
+    return tuple(sum(row[place] for row in rows if place < len(row)) for place in range(width))
