@@ -3,9 +3,47 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 JobState = Literal["running", "succeeded", "failed", "cancelled"]
+
+
+JobKind = Literal["train", "evaluate", "refit", "batch"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobDocument:
+    """Everything a job needs to know. `task` is the plain form of the room's own record for that kind of job.
+
+    `code` is the object-store key of the project's code archive and `module` the file in it that declares `model`.
+    """
+
+    id: str
+    kind: JobKind
+    model: str
+    task: dict[str, Any]
+    code: str | None = None
+    module: str | None = None
+    memory_mb: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobResult:
+    """What a job leaves at `jobs/<id>/result.json`: its record in plain form, or the error that ended it."""
+
+    id: str
+    result: Any = None
+    error: str | None = None
+    message: str = ""
+    remedy: str = ""
+    traceback: str = ""
+    seconds: float = 0.0
+    peak_memory_mb: float = 0.0
+
+
+def job_key(job_id: str, name: str) -> str:
+    """Where a job's `document.json`, `result.json` and `progress.json` lie."""
+    return f"jobs/{job_id}/{name}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

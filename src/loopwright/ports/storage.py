@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from loopwright.errors import NotFoundError
+
 
 class Storage(Protocol):
     """Objects by key (`/`-separated). All methods raise `StorageError` when the store is full, read-only or away."""
@@ -33,3 +35,22 @@ class Storage(Protocol):
 
         The object must be one that never changes: a copy already there is not read again. Raises `NotFoundError`.
         """
+
+
+def upload_folder(storage: Storage, prefix: str, folder: Path) -> None:
+    """Every file below `folder` as an object below `prefix`; `bundle.json`, which vouches for the others, comes last."""
+    files = sorted((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.name == "bundle.json")
+    for path in files:
+        storage.upload(f"{prefix.rstrip('/')}/{path.relative_to(folder).as_posix()}", path)
+
+
+def fetch_folder(storage: Storage, prefix: str, folder: Path) -> Path:
+    """All objects below `prefix` as local files; returns the folder that holds them. Raises `NotFoundError`."""
+    prefix = prefix.rstrip("/")
+    root: Path | None = None
+    for key in storage.list(f"{prefix}/"):
+        relative = Path(key[len(prefix) + 1 :])
+        root = storage.fetch(key, folder).parents[len(relative.parts) - 1]
+    if root is None:
+        raise NotFoundError(f"nothing is stored below {prefix!r}", remedy="check the name; it may have been collected")
+    return root
