@@ -38,7 +38,7 @@ class Storage(Protocol):
 
 
 def upload_folder(storage: Storage, prefix: str, folder: Path) -> None:
-    """Every file below `folder` as an object below `prefix`; `bundle.json`, which vouches for the others, comes last."""
+    """Every file below `folder` as an object below `prefix`; `bundle.json`, which vouches for the rest, comes last."""
     files = sorted((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.name == "bundle.json")
     for path in files:
         storage.upload(f"{prefix.rstrip('/')}/{path.relative_to(folder).as_posix()}", path)

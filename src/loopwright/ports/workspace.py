@@ -14,8 +14,10 @@ from loopwright.ports.storage import Storage
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Workspace:
-    """`folder` is scratch space; `code` the folder with the project's Python files and `module` the one, relative to it,
-    that declares `model` (both None where nothing was declared in files). `load_predictor` opens a bundle folder.
+    """What a job's work may use.
+
+    `folder` is scratch space; `code` the folder with the project's Python files and `module` the one in it that
+    declares `model` (both None where nothing was declared in files). `load_predictor` opens a bundle folder.
     `progress(text, done)` is shown live: `done` is the share of the work behind us, 0 to 1.
     """
 
