@@ -1,0 +1,1 @@
+"""A foreign MLflow model serves."""

@@ -1,0 +1,75 @@
+"""A model that was trained elsewhere: any MLflow model directory, through `mlflow.pyfunc`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import mlflow.pyfunc
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from loopwright.bundle.columns import fit_columns
+from loopwright.bundle.encoding import Columns, booleans, category_texts, moments, numbers
+from loopwright.bundle.outputs import OutputShaper, class_scores
+from loopwright.bundle.records import Input, Manifest
+from loopwright.errors import BundleError, RequestError
+
+FOREIGN = "model"
+"""The bundle's subfolder that holds the foreign model directory."""
+
+
+def load(folder: Path, manifest: Manifest) -> PyfuncPredictor:
+    """The foreign model in the bundle, as a `Predictor`. Raises `BundleError`."""
+    try:
+        return PyfuncPredictor(mlflow.pyfunc.load_model(str(folder / FOREIGN)), manifest)
+    except Exception as error:
+        raise BundleError(
+            f"the MLflow model in {manifest.model} cannot be opened: {type(error).__name__}: {error}",
+            remedy="install what its own requirements.txt names",
+        ) from error
+
+
+class PyfuncPredictor:
+    """Raw columns to a DataFrame of the signature's kinds, to the foreign model, to the bundle's outputs."""
+
+    def __init__(self, model: Any, manifest: Manifest) -> None:
+        self._model = model
+        self._manifest = manifest
+        self._shape = OutputShaper(manifest)
+
+    def predict(self, columns: Columns) -> dict[str, NDArray[np.generic]]:
+        """See `loopwright.ports.predictor.Predictor.predict`."""
+        fitted = fit_columns(self._manifest.signature, columns)
+        inputs = self._manifest.signature.inputs
+        table = pd.DataFrame({one.name: _series(one, fitted[one.name]) for one in inputs})
+        try:
+            answer = self._model.predict(table)
+        except Exception as error:
+            raise BundleError(
+                f"{self._manifest.model}: the MLflow model raised {type(error).__name__}: {error}",
+                remedy="its own signature says which columns and types it takes",
+            ) from error
+        return self._shape(self._scores(answer), len(table))
+
+    def _scores(self, answer: Any) -> Any:
+        values = answer.to_numpy() if isinstance(answer, pd.DataFrame | pd.Series) else np.asarray(answer)
+        return values if self._manifest.task == "regression" else class_scores(values, self._manifest.classes)
+
+
+def _series(one: Input, values: Any) -> NDArray[Any]:
+    try:
+        if one.kind == "text":
+            return np.array(category_texts(values), dtype=object)
+        if one.kind in ("date", "datetime"):
+            return moments(values).astype("M8[ns]")
+        array = booleans(values) if one.kind == "boolean" else numbers(values)
+        whole = one.kind != "number" and not np.isnan(array).any()
+        kinds: dict[str, type] = {"boolean": np.bool_, "integer": np.int64}
+        return array.astype(kinds[one.kind]) if whole else array
+    except (ValueError, TypeError, OverflowError) as error:
+        raise RequestError(
+            f"the column {one.name!r} does not hold values of kind {one.kind}: {error}",
+            remedy=f"send {one.kind} values",
+        ) from None

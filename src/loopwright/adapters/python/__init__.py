@@ -1,0 +1,1 @@
+"""A pickled Python model serves, and the user's feature function runs."""

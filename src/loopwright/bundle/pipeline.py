@@ -1,0 +1,52 @@
+"""From a request's columns to named outputs: the way that every runtime shares. Runtimes bring only the scores."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loopwright.bundle.columns import fit_columns
+from loopwright.bundle.encoding import Columns, Encoder
+from loopwright.bundle.outputs import OutputShaper
+from loopwright.bundle.records import Encoding, Manifest
+from loopwright.errors import BundleError, LoopwrightError
+
+Score = Callable[[NDArray[np.float64]], Any]
+"""A matrix, one row a row, to raw scores: a number a row, or one a class."""
+
+Features = Callable[[Columns], Columns]
+"""Raw columns to feature columns, as many rows in the same order. Raises `FeatureError` or `RequestError`."""
+
+
+class Pipeline:
+    """A `Predictor`: signature → the user's features, where the bundle has them → encoding → model → outputs."""
+
+    def __init__(self, manifest: Manifest, encoding: Encoding, score: Score, features: Features | None = None) -> None:
+        self.manifest = manifest
+        self.encoding = encoding
+        self._encode = Encoder(encoding)
+        self._score = score
+        self._features = features
+        self._shape = OutputShaper(manifest)
+
+    def predict(self, columns: Columns) -> dict[str, NDArray[np.generic]]:
+        """See `loopwright.ports.predictor.Predictor.predict`."""
+        matrix = self.matrix(columns)
+        try:
+            raw = self._score(matrix)
+        except LoopwrightError:
+            raise
+        except Exception as error:
+            raise BundleError(
+                f"{self.manifest.model}: the model raised {type(error).__name__}: {error}",
+                remedy="the bundle is served from another environment than it was made in, or its model is faulty",
+            ) from error
+        return self._shape(raw, len(matrix))
+
+    def matrix(self, columns: Columns) -> NDArray[np.float64]:
+        """What the model sees of raw `columns`. Raises `RequestError` and `FeatureError`."""
+        fitted: Columns = fit_columns(self.manifest.signature, columns)
+        return self._encode(self._features(fitted) if self._features else fitted)
