@@ -24,7 +24,7 @@ class Fault:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Run:
-    """One turn of the loop for one model. `fence` rises with every claim, so that a worker that lost its lease cannot write."""
+    """One turn of the loop for one model. `fence` rises with every claim: a worker that lost its lease cannot write."""
 
     id: str
     model: str

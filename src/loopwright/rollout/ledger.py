@@ -1,0 +1,57 @@
+"""The ledger: an endpoint's chain of revisions in the object store, appended by conditional create and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from loopwright.errors import ConflictError
+from loopwright.ports.storage import Storage
+from loopwright.traffic.records import (
+    EndpointRevision,
+    broken_links,
+    decode_revision,
+    encode_revision,
+    revision_digest,
+    revision_key,
+    revisions_folder,
+)
+
+
+def newest(storage: Storage, endpoint: str) -> EndpointRevision | None:
+    """What the endpoint should serve now; None where it has never served anything."""
+    keys = list(storage.list(revisions_folder(endpoint)))
+    return decode_revision(storage.get(keys[-1])) if keys else None
+
+
+def chain(storage: Storage, endpoint: str) -> list[EndpointRevision]:
+    """Every revision, oldest first."""
+    return [decode_revision(storage.get(key)) for key in storage.list(revisions_folder(endpoint))]
+
+
+def verify(storage: Storage, endpoint: str) -> list[str]:
+    """What is wrong with the chain, a sentence each; empty where every revision names the one before."""
+    return broken_links([storage.get(key) for key in storage.list(revisions_folder(endpoint))])
+
+
+def append(storage: Storage, revision: EndpointRevision, *, after: EndpointRevision | None) -> EndpointRevision:
+    """Put `revision` after the one it was decided upon. The same `cause` again gives what is there.
+
+    Raises `ConflictError`, and changes nothing, where another revision was put there first.
+    """
+    number = after.number + 1 if after else 1
+    previous = revision_digest(storage.get(revision_key(after.endpoint, after.number))) if after else ""
+    numbered = replace(revision, number=number, previous=previous)
+    if storage.create(revision_key(revision.endpoint, number), encode_revision(numbered)):
+        return numbered
+    there = decode_revision(storage.get(revision_key(revision.endpoint, number)))
+    if there.cause == revision.cause:
+        return there
+    raise ConflictError(
+        f"endpoint {revision.endpoint} was changed by {there.actor} at {there.at:%H:%M:%S} ({there.reason})",
+        remedy="look at it (`loopwright rollout status`) and decide again; nothing of yours was applied",
+    )
+
+
+def endpoints(storage: Storage) -> list[str]:
+    """The names of all endpoints that ever had a revision."""
+    return sorted({key.split("/")[1] for key in storage.list("endpoints/")})

@@ -1,0 +1,82 @@
+"""Jobs: work that runs in a process of its own, here or elsewhere, from a document in the object store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from loopwright.core.clock import Clock
+from loopwright.core.codec import from_json, from_plain, to_json, to_plain
+from loopwright.errors import JobError, NotFoundError, error_named
+from loopwright.ports.compute import Compute, JobDocument, JobKind, JobResult, job_key
+from loopwright.ports.storage import Storage
+
+T = TypeVar("T")
+Progress = Callable[[str, float], None]
+
+
+class Jobs:
+    """Starts jobs and waits for them. The same id again takes up the job that runs, or the result that is there."""
+
+    def __init__(self, storage: Storage, compute: Compute, clock: Clock, *, poll_seconds: float = 0.1) -> None:
+        self.storage, self.compute, self.clock = storage, compute, clock
+        self.poll_seconds = poll_seconds
+
+    def run(
+        self,
+        job_id: str,
+        kind: JobKind,
+        model: str,
+        task: Any,
+        result: type[T],
+        *,
+        code: str | None,
+        module: str | None,
+        memory_mb: int | None,
+        progress: Progress,
+    ) -> T:
+        """The job's result, when it has one.
+
+        Raises the error that ended the job, as its own class, or `JobError` where its process died. Whatever
+        `progress` raises (a cancelled run, an orderly stop) cancels the job and goes on up.
+        """
+        done = self._result(job_id)
+        if done is None:
+            document = JobDocument(
+                id=job_id, kind=kind, model=model, task=to_plain(task), code=code, module=module, memory_mb=memory_mb
+            )
+            self.storage.put(job_key(job_id, "document.json"), to_json(document))
+            done = self._wait(job_id, self.compute.submit(job_id), progress)
+        if done.error is not None:
+            raise error_named(done.error)(done.message, remedy=done.remedy)
+        return from_plain(done.result, result)  # type: ignore[no-any-return]
+
+    def log(self, job_id: str) -> str:
+        """What the job has printed."""
+        return self.compute.log(job_id)
+
+    def _wait(self, job_id: str, handle: str, progress: Progress) -> JobResult:
+        try:
+            while (status := self.compute.poll(handle)).state == "running":
+                progress(*self._progress(job_id))
+                self.clock.sleep(self.poll_seconds)
+        except BaseException:
+            self.compute.cancel(handle)
+            raise
+        if (done := self._result(job_id)) is not None:
+            return done
+        reason = status.reason or f"it {status.state} without leaving a result"
+        raise JobError(f"job {job_id} died: {reason}", remedy=f"read its log: `loopwright logs {job_id}`")
+
+    def _result(self, job_id: str) -> JobResult | None:
+        try:
+            return from_json(self.storage.get(job_key(job_id, "result.json")), JobResult)
+        except NotFoundError:
+            return None
+
+    def _progress(self, job_id: str) -> tuple[str, float]:
+        try:
+            text, done = from_json(self.storage.get(job_key(job_id, "progress.json")), tuple[str, float])
+        except NotFoundError:
+            return "starting", 0.0
+        return str(text), float(done)

@@ -1,0 +1,135 @@
+"""Stages are functions named for what they make, whose parameters are named for what they need."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, get_type_hints
+
+from loopwright.core.codec import from_plain
+from loopwright.errors import LoopwrightError
+from loopwright.runs.records import Claim, Fault, Run
+from loopwright.runs.service import Journal, LeaseLostError
+
+Stage = Callable[..., Any]
+
+
+class StageContext:
+    """What a stage may ask of the journal while it works: to show progress, and whether to go on."""
+
+    def __init__(self, journal: Journal, claim: Claim, name: str, stopping: threading.Event | None) -> None:
+        self.journal, self.claim, self.name, self.stopping = journal, claim, name, stopping
+        self._last: tuple[str, float] | None = None
+
+    @property
+    def run(self) -> Run:
+        return self.claim.run
+
+    def progress(self, text: str, done: float) -> None:
+        """Show how far the stage is. Raises `LeaseLostError` where the run is no longer ours, `Stopping` on a stop."""
+        if self.stopping is not None and self.stopping.is_set():
+            raise StoppingError("the platform is stopping", remedy="the run goes on at the next start")
+        if (text, done) != self._last:
+            self.journal.report(self.claim, self.name, text, done)
+            self._last = (text, done)
+
+
+class StoppingError(LoopwrightError):
+    """The platform stops in order; the run goes back to the queue."""
+
+
+def run_stages(
+    journal: Journal,
+    claim: Claim,
+    stages: Sequence[Stage],
+    given: Mapping[str, Any],
+    *,
+    stopping: threading.Event | None = None,
+    only: str | None = None,
+) -> Run:
+    """Work through the stages from the first that is not done; `only` stops after the one of that name.
+
+    A result with a false `passed` ends the run as refused. Every error ends it as failed, except a lost lease and an
+    orderly stop. Returns the run as it then stands.
+    """
+    known = dict(given)
+    try:
+        with _kept_alive(journal, claim):
+            for place, stage in enumerate(stages):
+                name = stage.__name__
+                result = known[name] = _result(journal, claim, stage, place, known, stopping)
+                if getattr(result, "passed", True) is False:
+                    return journal.finish(claim, "refused", summary=_because(result))
+                if name == only:
+                    journal.release(claim)
+                    return journal.get(claim.run.id)
+        return journal.finish(claim, "succeeded", summary=str(known.get("summary", "")))
+    except LeaseLostError:
+        return journal.get(claim.run.id)
+    except StoppingError:
+        journal.release(claim)
+        return journal.get(claim.run.id)
+
+
+def _result(
+    journal: Journal,
+    claim: Claim,
+    stage: Stage,
+    place: int,
+    known: dict[str, Any],
+    stopping: threading.Event | None,
+) -> Any:
+    name = stage.__name__
+    finished = journal.begin_stage(claim, name, place)
+    if finished is not None:
+        return from_plain(finished.result, get_type_hints(stage)["return"])
+    context = StageContext(journal, claim, name, stopping)
+    offered = {**known, "context": context, "run": claim.run}
+    try:
+        result = stage(**{need: offered[need] for need in inspect.signature(stage).parameters})
+    except (LeaseLostError, StoppingError):
+        raise
+    except Exception as error:
+        fault = fault_of(error)
+        journal.fail_stage(claim, name, fault)
+        journal.finish(claim, "failed", summary=fault.message, fault=fault)
+        raise
+    journal.finish_stage(claim, name, result)
+    return result
+
+
+def fault_of(error: BaseException) -> Fault:
+    """An error as the journal keeps it; an unexpected one names its class."""
+    if isinstance(error, LoopwrightError):
+        return Fault(error=type(error).__name__, message=error.message, remedy=error.remedy)
+    return Fault(error=type(error).__name__, message=f"{type(error).__name__}: {error}", remedy="")
+
+
+def _because(result: Any) -> str:
+    decision = getattr(result, "decision", result)
+    return str(decision.because())
+
+
+@contextmanager
+def _kept_alive(journal: Journal, claim: Claim) -> Iterator[None]:
+    """Renew the lease from a thread, so that a stage may take as long as it must."""
+    over = threading.Event()
+
+    def renew() -> None:
+        while not over.wait(journal.lease.total_seconds() / 3):
+            try:
+                journal.renew(claim)
+            except LeaseLostError:
+                return
+            except LoopwrightError:
+                continue  # the database may be back before the lease ends
+
+    thread = threading.Thread(target=renew, name=f"lease of {claim.run.id}", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
