@@ -1,0 +1,1 @@
+"""Feature functions and fitted features: the same from raw rows to a matrix in training and in serving."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from loopwright.data.records import DatasetVersion
 from loopwright.declare import TaskName
 
 
@@ -15,7 +16,8 @@ class SplitPlan:
 
     time: rows before `validation_from` train, rows from `test_from` on test (ISO 8601 values of `column`; rows of one
     moment never part), and rows whose label was not known yet when the next part began (`label_delay`) are left out.
-    rows: the same by row number. hash: by a hash of `column` (or of the whole row), in shares.
+    rows: the same by row number, from 0. hash: by a hash of `column`, or of all of `columns` where there is no key, in
+    shares: the lowest hashes test, the next validate, the rest train.
     """
 
     kind: Literal["time", "rows", "hash"]
@@ -26,6 +28,7 @@ class SplitPlan:
     test_share: float = 0.0
     label_delay: str = "0d"
     rows: dict[str, int] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +47,9 @@ class Trial:
 class Candidate:
     """What training made: a bundle folder that can predict, and how it came about.
 
-    `folder` is its object-store folder, `digest` that of its manifest. `refit_rows` is 0 until it is refitted.
+    `folder` is its object-store folder, `digest` that of its manifest. `score` is `metric` on the validation rows,
+    `importance` each feature's share (1 in all), `rows` those it was fitted on. `notes` say what was inferred, left out
+    and decided on the way. `params` are the settings found, `rounds` the boosting rounds (None where there are none).
     """
 
     id: str
@@ -64,3 +69,35 @@ class Candidate:
     seconds: float
     trials: tuple[Trial, ...] = ()
     notes: tuple[str, ...] = ()
+    rounds: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainTask:
+    """A training job's task: make a candidate of `dataset` and put its bundle into the object-store folder `folder`.
+
+    `warm_start` are parameters to try first where the model is tuned (the champion's). `onnx` says whether to convert.
+    """
+
+    candidate_id: str
+    run_id: str
+    dataset: DatasetVersion
+    folder: str
+    warm_start: dict[str, Any] | None = None
+    onnx: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RefitTask:
+    """A refit job's task: fit `candidate` again on all rows that may be seen, and write the final bundle to `folder`.
+
+    `reference_key` is where the evaluation left its `Reference`; `bundle_extras` maps the names of further files for
+    the bundle (`contract.odcs.yaml`, `profile.json`, `evaluation.json`) to the object-store keys they are copied from.
+    """
+
+    candidate: Candidate
+    dataset: DatasetVersion
+    folder: str
+    reference_key: str
+    bundle_extras: dict[str, str] = field(default_factory=dict)
+    onnx: bool = True
