@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from loopwright.core.decision import Decision
 from loopwright.declare import TaskName
@@ -35,5 +35,6 @@ class ModelVersion:
     evaluated_until: str | None = None
     trained_rows: int = 0
     needs_approval: bool = False
+    params: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     lineage: dict[str, str] = field(default_factory=dict)

@@ -30,6 +30,7 @@ VERSIONS = Table(
     Column("evaluated_until", String(64)),
     Column("trained_rows", Integer, nullable=False),
     Column("needs_approval", Boolean, nullable=False),
+    Column("params", JSON, nullable=False),
     Column("metrics", JSON, nullable=False),
     Column("lineage", JSON, nullable=False),
     UniqueConstraint("model", "number"),

@@ -1,4 +1,4 @@
-"""Rollouts: requested by a run, moved by the tick, stopped or hurried by a person. What they write is endpoint revisions."""
+"""Rollouts: requested by a run, moved by the tick, stopped or hurried by a person. They write endpoint revisions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CHAMPION, CHALLENGER = "champion", "challenger"
 
 
 class Rollouts:
-    """What is on its way to an endpoint, and the verbs that move it. All raise `ConflictError` when somebody was first."""
+    """What is on its way to an endpoint, and the verbs that move it. Raise `ConflictError` when late."""
 
     def __init__(self, state: State, storage: Storage, registry: Registry, clock: Clock) -> None:
         self.state, self.storage, self.registry, self.clock = state, storage, registry, clock

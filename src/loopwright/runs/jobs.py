@@ -18,9 +18,17 @@ Progress = Callable[[str, float], None]
 class Jobs:
     """Starts jobs and waits for them. The same id again takes up the job that runs, or the result that is there."""
 
-    def __init__(self, storage: Storage, compute: Compute, clock: Clock, *, poll_seconds: float = 0.1) -> None:
+    def __init__(
+        self,
+        storage: Storage,
+        compute: Compute,
+        clock: Clock,
+        *,
+        memory_mb: int | None = None,
+        poll_seconds: float = 0.1,
+    ) -> None:
         self.storage, self.compute, self.clock = storage, compute, clock
-        self.poll_seconds = poll_seconds
+        self.memory_mb, self.poll_seconds = memory_mb, poll_seconds
 
     def run(
         self,
@@ -32,7 +40,6 @@ class Jobs:
         *,
         code: str | None,
         module: str | None,
-        memory_mb: int | None,
         progress: Progress,
     ) -> T:
         """The job's result, when it has one.
@@ -43,7 +50,13 @@ class Jobs:
         done = self._result(job_id)
         if done is None:
             document = JobDocument(
-                id=job_id, kind=kind, model=model, task=to_plain(task), code=code, module=module, memory_mb=memory_mb
+                id=job_id,
+                kind=kind,
+                model=model,
+                task=to_plain(task),
+                code=code,
+                module=module,
+                memory_mb=self.memory_mb,
             )
             self.storage.put(job_key(job_id, "document.json"), to_json(document))
             done = self._wait(job_id, self.compute.submit(job_id), progress)

@@ -1,0 +1,154 @@
+"""The control plane's parts, put together from the settings: what every command and the API start from.
+
+Only light rooms are imported here, so that `loopwright status` answers at once; what trains and validates is in
+`loopwright.bootstrap.worker`, and adapters are loaded by the name the settings give.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from loopwright.adapters.obstore.storage import open_storage
+from loopwright.core.clock import Clock, SystemClock
+from loopwright.errors import LoopwrightError
+from loopwright.monitoring.service import Monitors
+from loopwright.ports.compute import Compute
+from loopwright.ports.hosting import Hosting
+from loopwright.ports.notifier import Notifier
+from loopwright.ports.storage import Storage
+from loopwright.ports.tracking import Tracking
+from loopwright.project import Project
+from loopwright.registry.service import Registry
+from loopwright.retraining.service import Retraining
+from loopwright.rollout.service import Rollouts
+from loopwright.runs.jobs import Jobs
+from loopwright.runs.service import Journal
+from loopwright.settings import Settings, load_settings
+from loopwright.state.engine import State
+from loopwright.state.schema import prepare
+
+
+@dataclass
+class Platform:
+    """One project's control plane. Parts are made when first asked for; `close` lets go of the database."""
+
+    root: Path
+    settings: Settings
+    clock: Clock
+
+    @cached_property
+    def project(self) -> Project:
+        return Project(self.root, self.settings.models, self.settings.contracts)
+
+    @cached_property
+    def home(self) -> Path:
+        return self.root / self.settings.home
+
+    @cached_property
+    def state(self) -> State:
+        state = State(self.settings.state_url(self.root))
+        prepare(state)
+        return state
+
+    @cached_property
+    def storage(self) -> Storage:
+        return open_storage(self.settings.storage_url(self.root))
+
+    @cached_property
+    def journal(self) -> Journal:
+        return Journal(self.state, self.clock, lease_seconds=self.settings.lease_seconds)
+
+    @cached_property
+    def registry(self) -> Registry:
+        return Registry(self.state, self.clock)
+
+    @cached_property
+    def rollouts(self) -> Rollouts:
+        return Rollouts(self.state, self.storage, self.registry, self.clock)
+
+    @cached_property
+    def monitors(self) -> Monitors:
+        return Monitors(self.state, self.storage, self.registry, self.rollouts, self.clock)
+
+    @cached_property
+    def retraining(self) -> Retraining:
+        return Retraining(self.state, self.journal, self.registry, self.rollouts, self.clock)
+
+    @cached_property
+    def compute(self) -> Compute:
+        adapter = _adapter(f"loopwright.adapters.{self.settings.compute}.compute")
+        python = self.settings.job_python or sys.executable
+        made: Compute = adapter.SubprocessCompute(
+            self.settings.storage_url(self.root), self.home / "jobs", python=python
+        )
+        return made
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        return Jobs(self.storage, self.compute, self.clock, memory_mb=self.settings.job_memory_mb)
+
+    @cached_property
+    def hosting(self) -> Hosting:
+        adapter = _adapter("loopwright.adapters.local.hosting")
+        made: Hosting = adapter.LocalHosting(
+            self.settings.storage_url(self.root), address=self.inference_url, spool=self.home / "spool"
+        )
+        return made
+
+    @cached_property
+    def tracking(self) -> Tracking | None:
+        """MLflow, or None where the settings turn it off. Importing it takes a second or more."""
+        if self.settings.tracking == "off":
+            return None
+        adapter = _adapter("loopwright.adapters.mlflow.tracking")
+        artifacts = self.home / "mlflow" / "artifacts"
+        made: Tracking = adapter.MlflowTracking(self.settings.tracking_url(self.root), artifacts.as_uri())
+        return made
+
+    @cached_property
+    def notifiers(self) -> Sequence[Notifier]:
+        log = _adapter("loopwright.adapters.local.notifier").LogNotifier(self.home)
+        if not self.settings.notify:
+            return [log]
+        return [log, _adapter("loopwright.adapters.apprise.notifier").AppriseNotifier(self.settings.notify)]
+
+    @property
+    def inference_url(self) -> str:
+        return f"http://{self.settings.host}:{self.settings.inference_port}"
+
+    @property
+    def actor(self) -> str:
+        """Who acts through this process: the user's login name."""
+        return os.environ.get("LOOPWRIGHT_ACTOR") or os.environ.get("USER") or "somebody"
+
+    def close(self) -> None:
+        if "state" in self.__dict__:
+            self.state.close()
+
+
+def open_platform(
+    root: Path | str = ".",
+    *,
+    environment: str | None = None,
+    overrides: dict[str, Any] | None = None,
+    clock: Clock | None = None,
+) -> Platform:
+    """The platform of the project in `root`. Raises `SettingsError`."""
+    folder = Path(root).resolve()
+    return Platform(root=folder, settings=load_settings(folder, environment, overrides), clock=clock or SystemClock())
+
+
+def _adapter(module: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise LoopwrightError(
+            f"{module} needs {error.name}, which is not installed", remedy=f"pip install {error.name}"
+        ) from error

@@ -1,0 +1,268 @@
+"""The whole lifecycle on one page.
+
+Each function is a stage: its name is what it makes, its parameters are what it needs, be it the result of an earlier
+stage or something the platform brings (`model`, `run`, `context`, `project`, `storage`, `jobs`, `registry`, …). A run
+works through `STAGES` in order, keeps each result in the journal, and after a crash goes on from the last one kept.
+A result whose `passed` is false ends the run there: refused, with its reasons.
+
+A run ends by requesting a rollout, which lives on by itself; drift, new data or the clock request the next run.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TypeVar
+
+from loopwright.core.clock import Clock
+from loopwright.core.ids import derived_id
+from loopwright.data.contract import DataContract, infer_contract
+from loopwright.data.odcs import read_contract, write_contract
+from loopwright.data.peek import check_columns
+from loopwright.data.profile import profile_rows
+from loopwright.data.records import DatasetVersion, Profile, ValidationReport
+from loopwright.data.snapshot import snapshot
+from loopwright.data.validate import validate
+from loopwright.declare import Model
+from loopwright.evaluation.gate import decide_gate
+from loopwright.evaluation.records import Champion, EvaluateTask, EvaluationReport, GateDecision
+from loopwright.ports.compute import JobKind
+from loopwright.ports.hosting import Hosting
+from loopwright.ports.storage import Storage
+from loopwright.project import CodeVersion, Project, put_records
+from loopwright.registry.records import ModelVersion
+from loopwright.registry.service import Registry
+from loopwright.rollout.records import Rollout
+from loopwright.rollout.service import Rollouts
+from loopwright.rollout.staging import StagingReport, smoke_test
+from loopwright.runs.jobs import Jobs
+from loopwright.runs.records import Run
+from loopwright.runs.stages import StageContext
+from loopwright.training.records import Candidate, RefitTask, TrainTask
+
+T = TypeVar("T")
+
+
+def code_version(project: Project, model: Model, storage: Storage) -> CodeVersion:
+    """The project's code as it is now, archived: every job of the run works with this."""
+    return project.archive(model, storage)
+
+
+def dataset_version(
+    project: Project, model: Model, storage: Storage, scratch: Path, context: StageContext
+) -> DatasetVersion:
+    """The source's rows as they are now, as an immutable snapshot."""
+    declared = model.declaration
+    taken = snapshot(
+        name=model.name,
+        source=declared.source,
+        root=project.root,
+        storage=storage,
+        scratch=scratch,
+        progress=context.progress,
+    )
+    check_columns(declared, taken.kinds)
+    return taken
+
+
+def profile(dataset_version: DatasetVersion, storage: Storage, scratch: Path, context: StageContext) -> Profile:
+    """What each column of the snapshot looks like."""
+    return profile_rows(dataset_version, storage, scratch, progress=context.progress)
+
+
+def contract(project: Project, model: Model, profile: Profile) -> DataContract:
+    """The contract the project keeps for this data; the first run infers it and writes it down to be edited."""
+    path = project.contract_path(model.name)
+    if not path.exists():
+        write_contract(infer_contract(model.name, profile, model.declaration), path)
+    return read_contract(path)
+
+
+def validation_report(
+    model: Model, dataset_version: DatasetVersion, contract: DataContract, storage: Storage, scratch: Path, clock: Clock
+) -> ValidationReport:
+    """Which rows keep the contract; the others go to quarantine, and too many of them end the run."""
+    return validate(
+        dataset_version,
+        contract,
+        tolerate=model.declaration.tolerate,
+        storage=storage,
+        scratch=scratch,
+        now=clock.now(),
+        target=model.declaration.target,
+    )
+
+
+def candidate(
+    model: Model,
+    code_version: CodeVersion,
+    validation_report: ValidationReport,
+    run: Run,
+    jobs: Jobs,
+    context: StageContext,
+    registry: Registry,
+) -> Candidate:
+    """A model trained (and tuned) on the accepted rows that are neither validation nor test."""
+    candidate_id = derived_id("candidate", run.id)
+    previous = next(iter(registry.versions(model.name)), None)
+    task = TrainTask(
+        candidate_id=candidate_id,
+        run_id=run.id,
+        dataset=validation_report.accepted,
+        folder=f"candidates/{candidate_id}",
+        warm_start=previous.params if previous else None,
+    )
+    return _job(jobs, "train", task, Candidate, model, code_version, context)
+
+
+def champion(model: Model, rollouts: Rollouts) -> Champion | None:
+    """The version that is live, for the candidate to be held against; none before the first."""
+    live = rollouts.champion(model.name)
+    if live is None:
+        return None
+    return Champion(
+        version=live.number,
+        folder=live.folder,
+        evaluated_folder=live.evaluated,
+        trained_until=live.trained_until,
+        evaluated_trained_until=live.evaluated_until,
+    )
+
+
+def evaluation_report(
+    model: Model,
+    code_version: CodeVersion,
+    validation_report: ValidationReport,
+    candidate: Candidate,
+    champion: Champion | None,
+    run: Run,
+    jobs: Jobs,
+    context: StageContext,
+) -> EvaluationReport:
+    """How candidate, champion and dummy do on the same test rows, which none of them was trained on."""
+    task = EvaluateTask(
+        candidate=candidate,
+        dataset=validation_report.accepted,
+        champion=champion,
+        folder=f"evaluations/{candidate.id}",
+        run_id=run.id,
+    )
+    return _job(jobs, "evaluate", task, EvaluationReport, model, code_version, context)
+
+
+def gate_decision(model: Model, evaluation_report: EvaluationReport) -> GateDecision:
+    """Whether the candidate may go on, and why."""
+    return decide_gate(model.declaration.gate, evaluation_report)
+
+
+def bundle(
+    model: Model,
+    project: Project,
+    code_version: CodeVersion,
+    validation_report: ValidationReport,
+    candidate: Candidate,
+    evaluation_report: EvaluationReport,
+    gate_decision: GateDecision,
+    profile: Profile,
+    storage: Storage,
+    jobs: Jobs,
+    context: StageContext,
+) -> Candidate:
+    """The candidate's settings fitted again on all rows, as the folder that will be served."""
+    papers = {"profile.json": profile, "evaluation.json": evaluation_report, "gate.json": gate_decision}
+    extras = put_records(storage, f"evaluations/{candidate.id}", papers)
+    contract_key = f"evaluations/{candidate.id}/contract.odcs.yaml"
+    storage.upload(contract_key, project.contract_path(model.name))
+    task = RefitTask(
+        candidate=candidate,
+        dataset=validation_report.accepted,
+        folder=f"bundles/{candidate.id}",
+        reference_key=evaluation_report.reference,
+        bundle_extras=extras | {"contract.odcs.yaml": contract_key},
+    )
+    return _job(jobs, "refit", task, Candidate, model, code_version, context)
+
+
+def model_version(
+    code_version: CodeVersion,
+    dataset_version: DatasetVersion,
+    candidate: Candidate,
+    bundle: Candidate,
+    evaluation_report: EvaluationReport,
+    gate_decision: GateDecision,
+    run: Run,
+    registry: Registry,
+    clock: Clock,
+) -> ModelVersion:
+    """The bundle under a number, with its lineage and the decision that let it pass."""
+    version = ModelVersion(
+        id=derived_id("version", run.id),
+        model=run.model,
+        number=0,
+        run=run.id,
+        task=candidate.task,
+        folder=bundle.folder,
+        digest=bundle.digest,
+        evaluated=candidate.folder,
+        dataset=dataset_version.digest,
+        code=code_version.digest,
+        created=clock.now(),
+        gate=gate_decision.decision,
+        trained_until=bundle.trained_until,
+        evaluated_until=candidate.trained_until,
+        trained_rows=bundle.rows,
+        needs_approval=gate_decision.needs_approval,
+        params=candidate.params,
+        metrics={name: one.value for name, one in evaluation_report.metrics["candidate"].items()},
+        lineage=code_version.lineage(),
+    )
+    return registry.register(version)
+
+
+def staging_report(model_version: ModelVersion, storage: Storage, hosting: Hosting, clock: Clock) -> StagingReport:
+    """The version on its staging endpoint, answering over HTTP what it answers offline."""
+    return smoke_test(model_version, storage=storage, hosting=hosting, clock=clock)
+
+
+def rollout(model: Model, model_version: ModelVersion, rollouts: Rollouts, run: Run) -> Rollout:
+    """The request to make the version champion, step by step."""
+    declared = model.declaration
+    rollout_id = derived_id("rollout", run.id)
+    return rollouts.request(model_version, declared.rollout, rollout_id=rollout_id, redact=declared.redact)
+
+
+STAGES = (
+    code_version,
+    dataset_version,
+    profile,
+    contract,
+    validation_report,
+    candidate,
+    champion,
+    evaluation_report,
+    gate_decision,
+    bundle,
+    model_version,
+    staging_report,
+    rollout,
+)
+
+
+def _job(
+    jobs: Jobs,
+    kind: JobKind,
+    task: object,
+    result: type[T],
+    model: Model,
+    code: CodeVersion,
+    context: StageContext,
+) -> T:
+    return jobs.run(
+        f"{context.run.id}-{kind}-{context.run.attempt}",
+        kind,
+        model.name,
+        task,
+        result,
+        code=code.key,
+        module=code.module,
+        progress=context.progress,
+    )

@@ -1,0 +1,102 @@
+"""Settings: every field has a default and a sentence. `loopwright.toml` says them, `LOOPWRIGHT_<FIELD>` overrides.
+
+    # loopwright.toml
+    models = ["demand.py"]
+
+    [env.prod]
+    state = "postgresql://loopwright@db/loopwright"
+    storage = "s3://our-models/loopwright"
+
+`[env.<name>]` is in force with `--env <name>` or `LOOPWRIGHT_ENV=<name>`, on top of what stands above it.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from loopwright.errors import SettingsError
+
+FILE = "loopwright.toml"
+
+
+class Settings(BaseSettings):
+    """What a project may set. Paths are relative to the project's folder."""
+
+    model_config = SettingsConfigDict(env_prefix="LOOPWRIGHT_", extra="forbid", frozen=True)
+
+    models: tuple[str, ...] = Field(
+        ("*.py",), description="Files that declare models, as globs below the project's folder."
+    )
+    home: str = Field(".loopwright", description="The folder of everything Loopwright keeps on this machine.")
+    contracts: str = Field("contracts", description="The folder of data contracts, to be committed with the code.")
+    state: str = Field("", description="The state database's URL; empty: SQLite in `home`.")
+    storage: str = Field("", description="The object store's URL (a path, s3://, gs://, az://); empty: in `home`.")
+    tracking: str = Field(
+        "", description='MLflow\'s tracking URI; empty: a database of its own in `home`; "off": no MLflow at all.'
+    )
+    compute: Literal["local"] = Field("local", description="Where jobs run.")
+    job_python: str = Field("", description="The Python that runs jobs; empty: the one that runs Loopwright.")
+    job_memory_mb: int | None = Field(None, ge=256, description="The most memory a job may take, MiB.")
+    host: str = Field("127.0.0.1", description="The address the control API and the inference server listen on.")
+    port: int = Field(8400, ge=0, le=65535, description="The port of the control API, and of MLflow under /mlflow.")
+    inference_port: int = Field(8401, ge=0, le=65535, description="The port of the inference server.")
+    inference_workers: int = Field(1, ge=1, le=256, description="How many processes answer inference requests.")
+    token: str = Field("", description="The bearer token that clients must show; required beyond loopback.")
+    window_seconds: float = Field(60.0, gt=0, description="How long a window of the traffic's summaries is.")
+    tick_seconds: float = Field(1.0, gt=0, description="How often the platform looks at what is due.")
+    lease_seconds: float = Field(30.0, gt=1, description="How long a silent worker keeps its run.")
+    notify: tuple[str, ...] = Field((), description="Where alerts go: Apprise URLs, besides the log.")
+    allow_pickle: bool = Field(True, description="Whether bundles that hold pickles may be opened.")
+    keep_days: float = Field(90.0, gt=0, description="How long captures, summaries and job files are kept.")
+    keep_versions: int = Field(20, ge=2, description="How many bundles of a model are kept beside those in use.")
+
+    def state_url(self, root: Path) -> str:
+        return self.state or f"sqlite:///{(root / self.home / 'state.db').as_posix()}"
+
+    def storage_url(self, root: Path) -> str:
+        if not self.storage:
+            return str(root / self.home / "store")
+        return self.storage if "://" in self.storage else str(root / self.storage)
+
+    def tracking_url(self, root: Path) -> str:
+        return self.tracking or f"sqlite:///{(root / self.home / 'mlflow' / 'mlflow.db').as_posix()}"
+
+
+def load_settings(root: Path, environment: str | None = None, overrides: dict[str, Any] | None = None) -> Settings:
+    """The settings in force in `root`. Raises `SettingsError` that names the field, what it is and what it may be."""
+    values = _file_values(root, environment or os.environ.get("LOOPWRIGHT_ENV"))
+    from_file = {name: value for name, value in values.items() if f"LOOPWRIGHT_{name.upper()}" not in os.environ}
+    try:
+        return Settings(**(from_file | (overrides or {})))
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        remedy = f"mend it in {FILE} or in LOOPWRIGHT_{field.upper()}"
+        if first["type"] == "extra_forbidden":
+            remedy = f"the settings are: {', '.join(Settings.model_fields)}"
+        raise SettingsError(f"setting {field!r} is {first.get('input')!r}: {first['msg']}", remedy=remedy) from None
+
+
+def _file_values(root: Path, environment: str | None) -> dict[str, Any]:
+    path = root / FILE
+    values: dict[str, Any] = {}
+    if path.exists():
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+            raise SettingsError(f"{FILE} cannot be read: {error}", remedy="mend the file; it is TOML") from None
+    environments = values.pop("env", {})
+    if environment is None:
+        return values
+    if environment not in environments and environment != "dev":
+        have = ", ".join(sorted({"dev", *environments}))
+        raise SettingsError(
+            f"{FILE} has no environment {environment!r}", remedy=f"it has: {have}; add [env.{environment}]"
+        )
+    return values | dict(environments.get(environment, {}))
