@@ -1,0 +1,98 @@
+"""One file of a source as typed rows: delimited text, JSON lines or Parquet. What cannot be read says why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import polars as pl
+from polars.exceptions import PolarsError
+
+from loopwright.data import kinds as k
+from loopwright.data.delimited import explain, scan_delimited
+from loopwright.data.inference import DATES, WAYS, typed_text
+from loopwright.data.records import ColumnKind
+from loopwright.errors import SourceError
+
+HEAD = 1000
+
+
+def write_part(path: Path, origin: str, written: str, target: Path) -> k.Kinds:
+    """Read `path` (in the format `written`) and write it, typed, as Parquet at `target`, streaming.
+
+    Gives the kinds found. Raises `SourceError`.
+    """
+    with _explained(path, origin, written):
+        rows, kinds = _SCANS[written](path, origin, None)
+        rows.sink_parquet(target, compression="snappy", statistics=False)
+    return kinds
+
+
+def head_kinds(path: Path, origin: str, written: str) -> dict[str, ColumnKind]:
+    """Names and kinds of a file's columns by its first rows; text where there is no value yet. Raises `SourceError`."""
+    with _explained(path, origin, written):
+        _, kinds = _SCANS[written](path, origin, HEAD)
+    return {name: kind or "text" for name, kind in kinds.items()}
+
+
+def _scan_delimited(path: Path, origin: str, head: int | None) -> tuple[pl.LazyFrame, k.Kinds]:
+    rows, layout = scan_delimited(path, origin)
+    return typed_text(rows if head is None else rows.head(head), layout.names, WAYS)
+
+
+def _scan_json(path: Path, origin: str, head: int | None) -> tuple[pl.LazyFrame, k.Kinds]:
+    rows = pl.scan_ndjson(path, infer_schema_length=head)
+    rows, kinds = _typed(rows if head is None else rows.head(head), origin)
+    texts = [name for name, kind in kinds.items() if kind == "text"]
+    rows, found = typed_text(rows, texts, DATES)
+    return rows, {**kinds, **found}
+
+
+def _scan_parquet(path: Path, origin: str, _head: int | None) -> tuple[pl.LazyFrame, k.Kinds]:
+    return _typed(pl.scan_parquet(path, glob=False), origin)
+
+
+def _typed(rows: pl.LazyFrame, origin: str) -> tuple[pl.LazyFrame, k.Kinds]:
+    """Rows that have types already, in the types of their kinds."""
+    schema = rows.collect_schema()
+    kinds: k.Kinds = {}
+    for name, dtype in schema.items():
+        try:
+            kinds[name] = k.kind_of(dtype)
+        except TypeError:
+            raise SourceError(
+                f"{origin}: the column {name!r} holds {dtype}, which is no single value",
+                remedy="unpack it by SQL (a source that begins with SELECT), or leave it out there",
+            ) from None
+    return rows.select(k.normal(name, dtype) for name, dtype in schema.items()), kinds
+
+
+_SCANS: dict[str, Callable[[Path, str, int | None], tuple[pl.LazyFrame, k.Kinds]]] = {
+    "delimited": _scan_delimited,
+    "json": _scan_json,
+    "parquet": _scan_parquet,
+}
+
+
+@contextmanager
+def _explained(path: Path, origin: str, written: str) -> Iterator[None]:
+    """Turn what the readers raise into what a user can act on."""
+    try:
+        yield
+    except PermissionError:
+        raise SourceError(f"{origin} may not be read", remedy="give this user the right to read it") from None
+    except (PolarsError, UnicodeDecodeError) as error:
+        raise _cannot(error, path, origin, written) from None
+
+
+def _cannot(error: Exception, path: Path, origin: str, written: str) -> SourceError:
+    if path.stat().st_size == 0:
+        return SourceError(f"{origin} is empty", remedy="write at least one row, or name another source")
+    if written == "delimited":
+        return explain(error, path, origin)
+    said = str(error).splitlines()[0]
+    state = "is no whole Parquet file" if written == "parquet" else "cannot be read as JSON lines"
+    return SourceError(
+        f"{origin} {state}: {said}", remedy="write it again from where it came; the copy may have been cut off"
+    )
