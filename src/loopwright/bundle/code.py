@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import io
 import stat
 import sys
-import threading
 import traceback
 import zipfile
 from collections.abc import Iterator
@@ -15,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from types import ModuleType
 
+from loopwright.bundle.isolation import IsolatedProject
 from loopwright.declare import Model
 from loopwright.errors import BundleError, DeclarationError, LoopwrightError
 
@@ -49,43 +48,36 @@ def archive_code(root: Path) -> bytes:
 
 
 def unpack_code(data: bytes, folder: Path) -> None:
-    """Write the files of an archive below `folder`. Raises `BundleError` where it holds anything but plain files
-    below it, or more than a project's code.
+    """Write the files of an archive below `folder`. Raises `BundleError` where it is damaged, holds anything but plain
+    files below it, or more than a project's code.
     """
     try:
-        archive = zipfile.ZipFile(io.BytesIO(data))
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            members = [member for member in archive.infolist() if not member.is_dir()]
+            if len(members) > MAX_FILES or sum(member.file_size for member in members) > MAX_CODE_BYTES:
+                raise BundleError("the code archive is larger than a project's code", remedy="do not open it")
+            files = {_safe(member): archive.read(member) for member in members}
     except zipfile.BadZipFile as error:
         raise BundleError(f"the code archive cannot be read: {error}", remedy="fetch it again") from None
-    with archive:
-        members = [member for member in archive.infolist() if not member.is_dir()]
-        if len(members) > MAX_FILES or sum(member.file_size for member in members) > MAX_CODE_BYTES:
-            raise BundleError("the code archive is larger than a project's code", remedy="do not open it")
-        for member in members:
-            path = folder / _safe(member)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(archive.read(member))
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
 
 
 def load_module(folder: Path, module: str) -> ModuleType:
     """Import the project file `module` (a path relative to `folder`) and what it imports beside it, in isolation.
 
-    Raises `DeclarationError` that names the file, the line and what went wrong there.
+    Each call imports anew. Raises `DeclarationError` that names the file, the line and what went wrong there.
     """
-    path = folder / module
-    if not path.is_file():
-        raise DeclarationError(f"there is no file {module} in {folder}", remedy="name the file that declares the model")
-    name = ".".join(PurePosixPath(module).with_suffix("").parts)
-    with project_code(folder, path.parent):
-        specification = importlib.util.spec_from_file_location(name, path)
-        assert specification is not None
-        assert specification.loader is not None
-        loaded = importlib.util.module_from_spec(specification)
-        sys.modules[name] = loaded
+    folder, name = folder.resolve(), _module_name(folder, module)
+    folders = dict.fromkeys([(folder / module).parent, folder])
+    project = IsolatedProject(folders, names=[name.partition(".")[0]])
+    with project.active():
         try:
-            specification.loader.exec_module(loaded)
+            return importlib.import_module(name)
         except (Exception, SystemExit) as error:
             raise _fault(folder, module, error) from error
-    return loaded
 
 
 def find_models(module: ModuleType) -> dict[str, Model]:
@@ -100,31 +92,10 @@ def find_models(module: ModuleType) -> dict[str, Model]:
 
 
 @contextmanager
-def project_code(folder: Path, *others: Path) -> Iterator[None]:
+def project_code(folder: Path) -> Iterator[None]:
     """Inside, modules import (and pickles open) from `folder`; afterwards nobody else sees them, yet they live on."""
-    folder = folder.resolve()
-    paths = [str(path) for path in dict.fromkeys([*(other.resolve() for other in others), folder])]
-    with _importing:
-        sys.path[:0] = paths
-        importlib.invalidate_caches()
-        writes_bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-        try:
-            yield
-        finally:
-            sys.dont_write_bytecode = writes_bytecode
-            for path in paths:
-                sys.path.remove(path)
-            for name, module in list(sys.modules.items()):
-                if _lies_in(module, folder):
-                    del sys.modules[name]
-
-
-_importing = threading.RLock()
-
-
-def _lies_in(module: ModuleType, folder: Path) -> bool:
-    places = [getattr(module, "__file__", None) or "", *getattr(module, "__path__", ())]
-    return any(place and Path(place).resolve().is_relative_to(folder) for place in places)
+    with IsolatedProject([folder.resolve()]).active():
+        yield
 
 
 def _project_files(root: Path) -> Iterator[Path]:
@@ -144,6 +115,18 @@ def _safe(member: zipfile.ZipInfo) -> PurePosixPath:
     if link or path.is_absolute() or ".." in path.parts or "\\" in member.filename or ":" in member.filename:
         raise BundleError(f"the code archive holds the unsafe path {member.filename!r}", remedy="do not open it")
     return path
+
+
+def _module_name(folder: Path, module: str) -> str:
+    path = PurePosixPath(module)
+    if not (folder / path).is_file():
+        raise DeclarationError(f"there is no file {module} in {folder}", remedy="name the file that declares the model")
+    parts = path.with_suffix("").parts
+    if path.suffix != ".py" or any("." in part for part in parts) or parts[0] in sys.builtin_module_names:
+        raise DeclarationError(
+            f"{module} cannot be imported under its name", remedy="give the file a name such as demand.py"
+        )
+    return ".".join(parts)
 
 
 def _fault(folder: Path, module: str, error: BaseException) -> DeclarationError:

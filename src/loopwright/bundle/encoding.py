@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -65,9 +65,7 @@ class Encoder:
         """The matrix of `columns`. Raises `RequestError`."""
         rows = len(next(iter(columns.values()))) if columns else 0
         matrix = np.empty((rows, self.width), dtype=np.float64)
-        if rows <= _FEW:
-            self._fill_numbers_at_once(columns, matrix)
-        else:
+        if rows > _FEW or not self._fill_numbers_at_once(columns, matrix):
             self._fill_numbers(columns, matrix)
         for places, name, convert, expected in self._others:
             try:
@@ -78,13 +76,19 @@ class Encoder:
                 raise _misfit(name, expected, columns[name], convert) from None
         return matrix
 
-    def _fill_numbers_at_once(self, columns: Columns, matrix: Matrix) -> None:
-        # One conversion for all number columns: at a few rows the cost is the calls, not the values.
+    def _fill_numbers_at_once(self, columns: Columns, matrix: Matrix) -> bool:
+        """Whether one conversion did for all number columns: at a few rows the cost is the calls, not the values."""
+        lists = [columns.get(name) for _, name in self._numbers]
+        if not all(type(values) is list for values in lists):
+            return False
         try:
-            block = np.array([columns[name] for _, name in self._numbers], dtype=np.float64)
-            matrix[:, self._number_places] = block.reshape(len(self._numbers), len(matrix)).T
-        except (KeyError, ValueError, TypeError, OverflowError):
-            self._fill_numbers(columns, matrix)
+            block = np.array(lists, dtype=np.float64)
+        except (ValueError, TypeError, OverflowError):
+            return False
+        if block.shape != (len(self._numbers), len(matrix)):
+            return False
+        matrix[:, self._number_places] = block.T
+        return True
 
     def _fill_numbers(self, columns: Columns, matrix: Matrix) -> None:
         for place, name in self._numbers:
@@ -114,12 +118,11 @@ def category_text(value: Any) -> str | None:
     """A value as the text a vocabulary knows it by; None where it is missing.
 
     Text is itself; truth values are `true`, `false`; whole numbers have no decimal point (3.0 is `3`), others their
-    shortest exact form; dates are in ISO 8601. Raises `TypeError` for what is none of these.
+    shortest exact form; moments are in ISO 8601, at midnight as a mere date. Raises `TypeError` for what is none of
+    these.
     """
-    if value is None or isinstance(value, str):
-        return value
     if isinstance(value, np.generic):
-        value = value.astype("M8[us]").item() if isinstance(value, np.datetime64) else value.item()
+        value = _plain(np.asarray(value)).item()
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -129,7 +132,7 @@ def category_text(value: Any) -> str | None:
     if isinstance(value, float):
         return None if math.isnan(value) else str(int(value)) if value.is_integer() else repr(value)
     if isinstance(value, date):
-        return value.isoformat()
+        return value.isoformat().removesuffix("T00:00:00")
     raise TypeError(f"{value!r} cannot be a category")
 
 
@@ -192,6 +195,7 @@ DATE_PARTS: dict[str, Callable[[NDArray[np.datetime64]], NDArray[Any]]] = {
 """What a date can give: months and days count from 1, weekdays from Monday = 0, `days` since 1970-01-01."""
 
 _FEW = 16
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - no zone: moments are UTC
 _SECONDS_OF_YEAR_1, _SECONDS_OF_YEAR_10000 = -62135596800, 253402300800
 
 
@@ -207,14 +211,17 @@ class _Vocabulary(dict[Any, float]):
 
     def places(self, values: list[Any] | NDArray[Any]) -> Matrix:
         """A place for each value. Raises `TypeError` for a value that cannot be a category."""
-        if not isinstance(values, np.ndarray):
-            return np.array([self[value] for value in values], dtype=np.float64)
-        if values.dtype.kind in "biufM" and len(values) > _FEW:
-            different, inverse = np.unique(values, return_inverse=True)
-            return np.array([self[value] for value in different.tolist()], dtype=np.float64)[inverse]
-        if values.dtype.kind == "M":
-            return np.array([self[value] for value in values], dtype=np.float64)
-        return np.array([self[value] for value in values.tolist()], dtype=np.float64)
+        if isinstance(values, np.ndarray):
+            if values.dtype.kind in "biufM" and len(values) > _FEW:
+                different, inverse = np.unique(values, return_inverse=True)
+                return self.places(_plain(different).tolist())[inverse]
+            values = _plain(values).tolist()
+        return np.fromiter(map(self.__getitem__, values), dtype=np.float64, count=len(values))
+
+
+def _plain(array: NDArray[Any]) -> NDArray[Any]:
+    """Moments in a unit that Python has: nanoseconds would become mere integers."""
+    return array.astype("M8[us]") if array.dtype.kind == "M" else array
 
 
 def _converter(column: FeatureColumn) -> tuple[str, Callable[[Any], NDArray[Any]]]:
@@ -260,8 +267,7 @@ def _moment(value: Any) -> datetime | np.datetime64 | None:
     if isinstance(value, np.datetime64):
         return value
     if isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool):
-        moment: np.datetime64 = _since_1970(np.array([value]))[0]
-        return moment
+        return _EPOCH + timedelta(microseconds=round(float(value) * 1e6)) if value == value else None
     raise TypeError(f"{value!r} is no date")
 
 
@@ -285,11 +291,15 @@ def _absent(name: str) -> RequestError:
 
 def _misfit(name: str, expected: str, values: Any, convert: Callable[[Any], Any]) -> RequestError:
     """The error for the first value of a column that does not fit by itself."""
-    for row, value in enumerate(values):
+    remedy = f"send {expected}, or null, for each row"
+    for row, value in enumerate(values.tolist() if isinstance(values, np.ndarray) else values, start=1):
         try:
             convert([value])
         except (ValueError, TypeError, OverflowError):
             shown = repr(value)
             shown = shown if len(shown) <= 80 else shown[:77] + "..."
-            return RequestError(f"the column {name!r} holds {shown} in row {row}", remedy=f"send {expected}, or null")
-    return RequestError(f"the column {name!r} does not hold one value a row", remedy=f"send {expected} for each row")
+            return RequestError(
+                f"the column {name!r} expects {expected}, but row {row} of {len(values)} holds {shown}", remedy=remedy
+            )
+    came = f"{values.dtype} values" if isinstance(values, np.ndarray) else "something else"
+    return RequestError(f"the column {name!r} expects {expected}, but {came} came", remedy=remedy)

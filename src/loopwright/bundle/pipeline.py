@@ -12,7 +12,7 @@ from loopwright.bundle.columns import fit_columns
 from loopwright.bundle.encoding import Columns, Encoder
 from loopwright.bundle.outputs import OutputShaper
 from loopwright.bundle.records import Encoding, Manifest
-from loopwright.errors import BundleError, LoopwrightError
+from loopwright.errors import BundleError, FeatureError, LoopwrightError, RequestError
 
 Score = Callable[[NDArray[np.float64]], Any]
 """A matrix, one row a row, to raw scores: a number a row, or one a class."""
@@ -49,4 +49,13 @@ class Pipeline:
     def matrix(self, columns: Columns) -> NDArray[np.float64]:
         """What the model sees of raw `columns`. Raises `RequestError` and `FeatureError`."""
         fitted: Columns = fit_columns(self.manifest.signature, columns)
-        return self._encode(self._features(fitted) if self._features else fitted)
+        if self._features is None:
+            return self._encode(fitted)
+        made = self._features(fitted)
+        try:
+            return self._encode(made)
+        except RequestError as error:
+            raise FeatureError(
+                f"the features do not fit the model: {error.message}",
+                remedy="return columns of the same names and kinds as in training, whatever the rows are",
+            ) from None

@@ -51,9 +51,9 @@ def verify_bundle(folder: Path) -> None:
 
 
 def bundle_files(folder: Path) -> dict[str, Path]:
-    """Every file of a bundle folder but its manifest, by its path in the folder; what Python caches is left out."""
+    """Every file of a bundle folder but its manifest, by its path in the folder."""
     files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
-    return {name: path for name, path in files.items() if name != MANIFEST and "__pycache__" not in name}
+    return {name: path for name, path in files.items() if name != MANIFEST}
 
 
 def _read(path: Path, kind: type[T]) -> T:

@@ -111,6 +111,8 @@ class Manifest:
     """The bundle's own description. `files` maps each other file's path in the folder to its SHA-256.
 
     `module` is the project file that declares the model, below `code/`, where its feature function is needed.
+    `classes` are a classifier's labels as text; the model itself is trained on their places (0, 1, …), and its scores
+    stand in their order. `positive` is one of them in a binary model, `classes[1]` where it is None.
     `trained_until` is the greatest value of the time column seen in training (ISO 8601), or None.
     """
 

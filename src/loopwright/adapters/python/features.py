@@ -96,8 +96,13 @@ def _number(name: str, values: Any) -> pl.Series:
 
 
 def _integer(name: str, values: Any) -> pl.Series:
-    if isinstance(values, np.ndarray) and values.dtype.kind in "iu":
-        return pl.Series(name, values).cast(pl.Int64)
+    try:
+        return pl.Series(name, values, dtype=pl.Int64)  # exact, also beyond 2**53
+    except (TypeError, pl.exceptions.PolarsError):
+        return _whole(name, values)
+
+
+def _whole(name: str, values: Any) -> pl.Series:
     whole = numbers(values)
     present = whole[~np.isnan(whole)]
     if not np.array_equal(present, np.round(present)):
