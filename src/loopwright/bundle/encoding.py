@@ -73,7 +73,7 @@ class Encoder:
             except KeyError:
                 raise _absent(name) from None
             except (ValueError, TypeError, OverflowError):
-                raise _misfit(name, expected, columns[name], convert) from None
+                raise misfit(name, expected, columns[name], convert) from None
         return matrix
 
     def _fill_numbers_at_once(self, columns: Columns, matrix: Matrix) -> bool:
@@ -97,7 +97,7 @@ class Encoder:
             except KeyError:
                 raise _absent(name) from None
             except (ValueError, TypeError, OverflowError):
-                raise _misfit(name, "a number", columns[name], numbers) from None
+                raise misfit(name, "a number", columns[name], numbers) from None
 
 
 def matrix_width(column: FeatureColumn) -> int:
@@ -171,6 +171,24 @@ def moments(values: list[Any] | NDArray[Any]) -> NDArray[np.datetime64]:
             return _since_1970(values)
         values = values.tolist()
     return np.array([_moment(value) for value in values], dtype="M8[us]")
+
+
+def misfit(
+    name: str, expected: str, values: list[Any] | NDArray[Any], convert: Callable[[list[Any]], Any]
+) -> RequestError:
+    """The error for a column that `convert` refused: it names the first value that does not fit by itself."""
+    remedy = f"send {expected}, or null, for each row"
+    for row, value in enumerate(values.tolist() if isinstance(values, np.ndarray) else values, start=1):
+        try:
+            convert([value])
+        except (ValueError, TypeError, OverflowError):
+            shown = repr(value)
+            shown = shown if len(shown) <= 80 else shown[:77] + "..."
+            return RequestError(
+                f"the column {name!r} expects {expected}, but row {row} of {len(values)} holds {shown}", remedy=remedy
+            )
+    came = f"{values.dtype} values" if isinstance(values, np.ndarray) else "something else"
+    return RequestError(f"the column {name!r} expects {expected}, but {came} came", remedy=remedy)
 
 
 def date_parts(when: NDArray[np.datetime64], parts: Iterable[str]) -> Matrix:
@@ -287,19 +305,3 @@ def _count(when: NDArray[np.datetime64], unit: str) -> NDArray[np.int64]:
 
 def _absent(name: str) -> RequestError:
     return RequestError(f"the column {name!r} is missing", remedy=f"send {name!r} with every row, null where unknown")
-
-
-def _misfit(name: str, expected: str, values: Any, convert: Callable[[Any], Any]) -> RequestError:
-    """The error for the first value of a column that does not fit by itself."""
-    remedy = f"send {expected}, or null, for each row"
-    for row, value in enumerate(values.tolist() if isinstance(values, np.ndarray) else values, start=1):
-        try:
-            convert([value])
-        except (ValueError, TypeError, OverflowError):
-            shown = repr(value)
-            shown = shown if len(shown) <= 80 else shown[:77] + "..."
-            return RequestError(
-                f"the column {name!r} expects {expected}, but row {row} of {len(values)} holds {shown}", remedy=remedy
-            )
-    came = f"{values.dtype} values" if isinstance(values, np.ndarray) else "something else"
-    return RequestError(f"the column {name!r} expects {expected}, but {came} came", remedy=remedy)

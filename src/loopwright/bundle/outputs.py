@@ -58,6 +58,10 @@ class OutputShaper:
             return self._binary(scores, rows)
         return self._multiclass(scores, rows)
 
+    def no_rows(self) -> Outputs:
+        """The outputs for no rows at all, about which many models cannot be asked."""
+        return self(np.empty((0, max(1, len(self._labels)))), 0)
+
     def _binary(self, scores: NDArray[np.float64], rows: int) -> Outputs:
         if scores.ndim == 2 and scores.shape[1] == 2:
             probability = self._vector(scores[:, self._positive], rows)

@@ -34,7 +34,10 @@ class Pipeline:
 
     def predict(self, columns: Columns) -> dict[str, NDArray[np.generic]]:
         """See `loopwright.ports.predictor.Predictor.predict`."""
-        matrix = self.matrix(columns)
+        fitted = fit_columns(self.manifest.signature, columns)
+        if not len(next(iter(fitted.values()), ())):
+            return self._shape.no_rows()
+        matrix = self._matrix(fitted)
         try:
             raw = self._score(matrix)
         except LoopwrightError:
@@ -48,7 +51,9 @@ class Pipeline:
 
     def matrix(self, columns: Columns) -> NDArray[np.float64]:
         """What the model sees of raw `columns`. Raises `RequestError` and `FeatureError`."""
-        fitted: Columns = fit_columns(self.manifest.signature, columns)
+        return self._matrix(fit_columns(self.manifest.signature, columns))
+
+    def _matrix(self, fitted: Columns) -> NDArray[np.float64]:
         if self._features is None:
             return self._encode(fitted)
         made = self._features(fitted)

@@ -11,10 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from loopwright.bundle.columns import fit_columns
-from loopwright.bundle.encoding import Columns, booleans, category_texts, moments, numbers
+from loopwright.bundle.encoding import Columns, booleans, category_texts, misfit, moments, numbers
 from loopwright.bundle.outputs import OutputShaper, class_scores
-from loopwright.bundle.records import Input, Manifest
-from loopwright.errors import BundleError, RequestError
+from loopwright.bundle.records import Input, InputKind, Manifest
+from loopwright.errors import BundleError
 
 FOREIGN = "model"
 """The bundle's subfolder that holds the foreign model directory."""
@@ -43,6 +43,8 @@ class PyfuncPredictor:
         """See `loopwright.ports.predictor.Predictor.predict`."""
         fitted = fit_columns(self._manifest.signature, columns)
         inputs = self._manifest.signature.inputs
+        if not len(next(iter(fitted.values()), ())):
+            return self._shape.no_rows()
         table = pd.DataFrame({one.name: _series(one, fitted[one.name]) for one in inputs})
         try:
             answer = self._model.predict(table)
@@ -60,16 +62,18 @@ class PyfuncPredictor:
 
 def _series(one: Input, values: Any) -> NDArray[Any]:
     try:
-        if one.kind == "text":
-            return np.array(category_texts(values), dtype=object)
-        if one.kind in ("date", "datetime"):
-            return moments(values).astype("M8[ns]")
-        array = booleans(values) if one.kind == "boolean" else numbers(values)
-        whole = one.kind != "number" and not np.isnan(array).any()
-        kinds: dict[str, type] = {"boolean": np.bool_, "integer": np.int64}
-        return array.astype(kinds[one.kind]) if whole else array
-    except (ValueError, TypeError, OverflowError) as error:
-        raise RequestError(
-            f"the column {one.name!r} does not hold values of kind {one.kind}: {error}",
-            remedy=f"send {one.kind} values",
-        ) from None
+        return _array(one.kind, values)
+    except (ValueError, TypeError, OverflowError):
+        raise misfit(one.name, f"values of kind {one.kind}", values, lambda some: _array(one.kind, some)) from None
+
+
+def _array(kind: InputKind, values: Any) -> NDArray[Any]:
+    """Values as the type that models trained on pandas have seen: whole numbers stay whole unless some are missing."""
+    if kind == "text":
+        return np.array(category_texts(values), dtype=object)
+    if kind in ("date", "datetime"):
+        return moments(values).astype("M8[ns]")
+    array = booleans(values) if kind == "boolean" else numbers(values)
+    if kind == "number" or np.isnan(array).any():
+        return array
+    return array.astype(np.bool_ if kind == "boolean" else np.int64)

@@ -5,7 +5,6 @@ and back to columns. Only bundles that have such a function load this module, an
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,12 @@ import numpy as np
 import polars as pl
 
 from loopwright.bundle.code import find_models, load_module
-from loopwright.bundle.encoding import Columns, booleans, category_texts, moments, numbers
+from loopwright.bundle.encoding import Columns, booleans, category_texts, misfit, moments, numbers
 from loopwright.bundle.frames import frame_columns
 from loopwright.bundle.pipeline import Features
 from loopwright.bundle.read import read_encoding
 from loopwright.bundle.records import CODE, Input, InputKind, Manifest
-from loopwright.errors import BundleError, FeatureError, RequestError
+from loopwright.errors import BundleError, FeatureError
 
 FeatureFunction = Callable[[pl.LazyFrame], Any]
 
@@ -82,13 +81,11 @@ def _declared_function(folder: Path, manifest: Manifest) -> FeatureFunction:
 
 
 def _series(one: Input, values: Any) -> pl.Series:
+    expected, convert = _KINDS[one.kind]
     try:
-        return _CONVERTERS[one.kind](one.name, values)
-    except (ValueError, TypeError, OverflowError, pl.exceptions.PolarsError) as error:
-        raise RequestError(
-            f"the column {one.name!r} does not hold {_EXPECTED[one.kind]}: {error}",
-            remedy=f"send {_EXPECTED[one.kind]}, or null, for each row",
-        ) from None
+        return convert(one.name, values)
+    except (ValueError, TypeError, OverflowError, pl.exceptions.PolarsError):
+        raise misfit(one.name, expected, values, lambda some: convert(one.name, some)) from None
 
 
 def _number(name: str, values: Any) -> pl.Series:
@@ -104,9 +101,8 @@ def _integer(name: str, values: Any) -> pl.Series:
 
 def _whole(name: str, values: Any) -> pl.Series:
     whole = numbers(values)
-    present = whole[~np.isnan(whole)]
-    if not np.array_equal(present, np.round(present)):
-        raise ValueError(f"{present[present != np.round(present)][0]} is not whole")
+    if not np.array_equal(whole, np.round(whole), equal_nan=True):
+        raise ValueError("not whole")
     return pl.Series(name, whole, nan_to_null=True).cast(pl.Int64)
 
 
@@ -126,19 +122,11 @@ def _datetime(name: str, values: Any) -> pl.Series:
     return pl.Series(name, moments(values)).cast(pl.Datetime("us"))
 
 
-_CONVERTERS: dict[InputKind, Callable[[str, Any], pl.Series]] = {
-    "number": _number,
-    "integer": _integer,
-    "boolean": _boolean,
-    "text": _text,
-    "date": _date,
-    "datetime": _datetime,
-}
-_EXPECTED: dict[InputKind, str] = {
-    "number": "numbers",
-    "integer": "whole numbers",
-    "boolean": "true or false",
-    "text": "text",
-    "date": f"dates such as {date(2026, 1, 31).isoformat()}",
-    "datetime": "moments such as 2026-01-31T12:00:00",
+_KINDS: dict[InputKind, tuple[str, Callable[[str, Any], pl.Series]]] = {
+    "number": ("a number", _number),
+    "integer": ("a whole number", _integer),
+    "boolean": ("true or false", _boolean),
+    "text": ("a text", _text),
+    "date": ("a date such as 2026-01-31", _date),
+    "datetime": ("a moment such as 2026-01-31T12:00:00", _datetime),
 }
