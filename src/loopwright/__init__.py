@@ -1,0 +1,44 @@
+"""Loopwright: models in production that stay good.
+
+The names here are resolved when first used, so that importing the package does nothing and is fast.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from loopwright.declare import (
+        BlueGreen,
+        Canary,
+        Drift,
+        Gate,
+        Governor,
+        Model,
+        NewData,
+        Schedule,
+        Split,
+        Threshold,
+    )
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BlueGreen",
+    "Canary",
+    "Drift",
+    "Gate",
+    "Governor",
+    "Model",
+    "NewData",
+    "Schedule",
+    "Split",
+    "Threshold",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'loopwright' has no attribute {name!r}")
+    return getattr(importlib.import_module("loopwright.declare"), name)

@@ -231,13 +231,13 @@ class Declaration:
     positive: str | None = None
     slices: tuple[str, ...] = ()
     tolerate: float = 0.05
-    gate: Gate = Gate()
-    rollout: RolloutPolicy = Canary()
+    gate: Gate = field(default_factory=Gate)
+    rollout: RolloutPolicy = field(default_factory=Canary)
     retrain: tuple[Trigger, ...] = ()
-    drift: Drift = Drift()
-    governor: Governor = Governor()
-    split: Split = Split()
-    threshold: Threshold = Threshold(0.5)
+    drift: Drift = field(default_factory=Drift)
+    governor: Governor = field(default_factory=Governor)
+    split: Split = field(default_factory=Split)
+    threshold: Threshold = field(default_factory=lambda: Threshold(0.5))
     refit: bool = True
     redact: tuple[str, ...] = ()
     seed: int = 0

@@ -1,0 +1,163 @@
+"""The worker: it works through runs, and it beats the tick that keeps everything else moving."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from loopwright.bootstrap.platform import Platform
+from loopwright.data.newness import source_state
+from loopwright.declare import Declaration
+from loopwright.errors import LoopwrightError
+from loopwright.loop import STAGES
+from loopwright.registry.projection import project_aliases, project_run
+from loopwright.retraining.records import SourceState
+from loopwright.runs.records import Claim, Run
+from loopwright.runs.stages import run_stages
+from loopwright.state.outbox import mark_told, untold
+
+SHOWN = (
+    "run.succeeded",
+    "run.refused",
+    "run.failed",
+    "run.cancelled",
+    "version.registered",
+    "rollout.stepped",
+    "rollout.promoted",
+    "rollout.aborted",
+)
+"""Events after which the tracking store is brought up to date."""
+
+
+@dataclass
+class Beat:
+    """What one tick did, a sentence each; `troubles` are errors that did not stop the rest of it."""
+
+    done: list[str] = field(default_factory=list)
+    troubles: list[str] = field(default_factory=list)
+
+
+class Worker:
+    """Works for one platform. Several may, on several machines: the journal gives each run to one."""
+
+    def __init__(self, platform: Platform) -> None:
+        self.platform = platform
+        self.name = f"{socket.gethostname()}/{os.getpid()}"
+        self.stopping = threading.Event()
+        self._release_dead_workers()
+
+    def work(self, *, run_id: str | None = None, only: str | None = None) -> Run | None:
+        """Claim a run and work through it; None where none is due. Errors of the run end in the journal, not here."""
+        claim = self.platform.journal.claim(self.name, run_id=run_id)
+        if claim is None:
+            return None
+        try:
+            return run_stages(
+                self.platform.journal, claim, STAGES, self._given(claim), stopping=self.stopping, only=only
+            )
+        except LoopwrightError:
+            return self.platform.journal.get(claim.run.id)
+
+    def tick(self) -> Beat:
+        """Look at everything that is due and do it: rollouts, monitors, triggers, the tracking store, notices."""
+        platform, beat = self.platform, Beat()
+        with _trouble(beat, "rollouts"):
+            for rollout in platform.rollouts.tick():
+                beat.done.append(
+                    f"rollout of {rollout.model} {rollout.version}: {rollout.status}, step {rollout.step + 1}"
+                )
+        with _trouble(beat, "models"):
+            declarations = {name: model.declaration for name, model in platform.project.models().items()}
+            with _trouble(beat, "monitors"):
+                for finding in platform.monitors.tick(declarations):
+                    beat.done.append(f"{finding.model}: {finding.decision.because()}")
+            with _trouble(beat, "triggers"):
+                for request in platform.retraining.tick(declarations, self._source):
+                    beat.done.append(f"{request.model}: {request.trigger} asked for a retrain: {request.status}")
+        with _trouble(beat, "tracking"):
+            self.show()
+        with _trouble(beat, "notices"):
+            for notifier in platform.notifiers:
+                platform.monitors.tell(notifier)
+        return beat
+
+    def show(self) -> None:
+        """Bring the tracking store up to date with what has happened since the last time."""
+        platform = self.platform
+        events = untold(platform.state, SHOWN)
+        if not events or platform.tracking is None:
+            return
+        for event in events:
+            if event.kind.startswith("run."):
+                project_run(
+                    event.subject,
+                    journal=platform.journal,
+                    storage=platform.storage,
+                    tracking=platform.tracking,
+                    scratch=self._scratch,
+                )
+            elif event.kind.startswith("rollout."):
+                versions = {one.number: one for one in platform.registry.versions(event.model)}
+                project_aliases(
+                    event.model, platform.rollouts.aliases(event.model), versions, tracking=platform.tracking
+                )
+            mark_told(platform.state, event, platform.clock.now())
+
+    @property
+    def _scratch(self) -> Path:
+        return self.platform.home / "cache"
+
+    def _given(self, claim: Claim) -> dict[str, Any]:
+        platform = self.platform
+        platform.project.reload()
+        return {
+            "model": platform.project.model(claim.run.model),
+            "project": platform.project,
+            "storage": platform.storage,
+            "scratch": self._scratch,
+            "jobs": platform.jobs,
+            "registry": platform.registry,
+            "rollouts": platform.rollouts,
+            "hosting": platform.hosting,
+            "clock": platform.clock,
+        }
+
+    def _source(self, declaration: Declaration) -> SourceState:
+        return source_state(declaration, self.platform.root, self.platform.storage, self._scratch)
+
+    def _release_dead_workers(self) -> None:
+        host = socket.gethostname()
+        for run in self.platform.journal.runs(statuses=("running",)):
+            at, _, pid = (run.worker or "").partition("/")
+            if run.worker and at == host and not _alive(int(pid)):
+                self.platform.journal.abandon(run.worker)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+class _trouble:  # noqa: N801 - reads as a statement
+    """One room's trouble must not keep the others from their turn."""
+
+    def __init__(self, beat: Beat, what: str) -> None:
+        self.beat, self.what = beat, what
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, _where: object) -> bool:
+        if isinstance(error, LoopwrightError):
+            self.beat.troubles.append(f"{self.what}: {error}")
+            return True
+        return False

@@ -1,0 +1,39 @@
+"""`loopwright`: the commands, each loaded only when it is chosen."""
+
+from __future__ import annotations
+
+import sys
+
+from cyclopts import App
+
+from loopwright import __version__
+from loopwright.cli.output import fail
+from loopwright.errors import LoopwrightError
+
+app = App(
+    name="loopwright",
+    help="Models in production that stay good: the whole loop, from a data file to an endpoint that renews itself.",
+    version=__version__,
+    version_flags=["--version"],
+)
+
+COMMANDS = {
+    "run": ("loopwright.cli.run:run", "Run the loop once for a model."),
+    "status": ("loopwright.cli.status:status", "What is live, what is under way, what went wrong."),
+}
+"""Every command: where it is, and its line in the help."""
+
+for name, (place, line) in COMMANDS.items():
+    app.command(place, name=name, help=line)
+
+
+def main() -> None:
+    """The console script. Exit codes: 0 done, 1 refused or failed, 2 misused, 130 interrupted."""
+    try:
+        result = app(sys.argv[1:])
+    except LoopwrightError as error:
+        fail(error, as_json="--json" in sys.argv)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    raise SystemExit(result if isinstance(result, int) else 0)

@@ -1,0 +1,128 @@
+"""`loopwright run`: one turn of the loop, shown as it goes."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Annotated
+
+from cyclopts import Parameter
+from rich.live import Live
+from rich.table import Table
+
+from loopwright.bootstrap.platform import Platform
+from loopwright.bootstrap.worker import Worker
+from loopwright.cli.output import Common, answer, console, say
+from loopwright.core.codec import to_plain
+from loopwright.runs.records import ENDED, Run, StageRecord
+
+
+def run(
+    model: str | None = None,
+    *,
+    retry: Annotated[str | None, Parameter(help="Go on with this failed or cancelled run instead.")] = None,
+    common: Common = Common(),  # noqa: B008 - a frozen record of defaults
+) -> int:
+    """Run the loop once for MODEL: snapshot, contract, training, evaluation, gate, registration, rollout.
+
+    Ends with 0 when the version is on its way to the endpoint, 1 when the run was refused or failed.
+    """
+    platform = common.platform()
+    # MLflow takes seconds to import and is needed at the end: let it come while the jobs work.
+    threading.Thread(target=lambda: platform.tracking, daemon=True).start()
+    if retry is None:
+        declared = platform.project.model(model)
+        submitted = platform.journal.submit(declared.name, cause="by hand", actor=platform.actor)
+    else:
+        submitted = platform.journal.retry(retry)
+    worker = Worker(platform)
+    thread = threading.Thread(target=worker.work, kwargs={"run_id": submitted.id}, daemon=True)
+    thread.start()
+    try:
+        ended = _follow(platform, submitted.id, thread, quiet=common.json)
+    except KeyboardInterrupt:
+        worker.stopping.set()
+        thread.join()
+        raise
+    thread.join()
+    beat = worker.tick()
+    for trouble in beat.troubles:
+        if not common.json:
+            say(f"[yellow]{trouble}[/]")
+    _tell(platform, ended, as_json=common.json)
+    platform.close()
+    return 0 if ended.status == "succeeded" else 1
+
+
+def _follow(platform: Platform, run_id: str, thread: threading.Thread, *, quiet: bool) -> Run:
+    if quiet:
+        while platform.journal.get(run_id).status not in ENDED:
+            time.sleep(0.1)
+        return platform.journal.get(run_id)
+    with Live(console=console, refresh_per_second=8, transient=False) as live:
+        while True:
+            current = platform.journal.get(run_id)
+            live.update(_picture(current, platform.journal.stages(run_id)))
+            if current.status in ENDED:
+                return current
+            thread.join(0.15)
+
+
+def _picture(run: Run, stages: list[StageRecord]) -> Table:
+    drawn = Table.grid(padding=(0, 2))
+    drawn.add_row("", f"[bold]{run.model}[/]", run.id, "")
+    for stage in stages:
+        mark = {"succeeded": "[green]✓[/]", "failed": "[red]✗[/]", "running": "[cyan]▸[/]"}[stage.status]
+        seconds = f"{(stage.finished - stage.started).total_seconds():.1f} s" if stage.finished else ""
+        said = stage.progress if stage.status == "running" else _gist(stage)
+        drawn.add_row(mark, stage.name.replace("_", " "), said, seconds)
+    return drawn
+
+
+def _gist(stage: StageRecord) -> str:
+    result = stage.result if isinstance(stage.result, dict) else {}
+    match stage.name:
+        case "dataset_version":
+            return f"{result['rows']:,} rows, {len(result['kinds'])} columns, version {result['digest'][:12]}"
+        case "validation_report":
+            return (
+                "all rows keep the contract" if not result["bad_rows"] else f"{result['bad_rows']:,} rows in quarantine"
+            )
+        case "candidate":
+            return f"{result['task']}, {len(result['features'])} features, {result['rows']:,} rows"
+        case "champion":
+            return f"version {result['version']}" if result else "none yet"
+        case "evaluation_report":
+            metric = result["metrics"]["candidate"].get(result["metric"])
+            return f"{result['metric']} {metric['value']:.4g} on {result['rows']:,} unseen rows" if metric else ""
+        case "gate_decision":
+            return "passed" if result["decision"]["passed"] else "refused"
+        case "bundle":
+            return f"{result['rows']:,} rows"
+        case "model_version":
+            return f"version {result['number']}"
+        case "rollout":
+            return str(result["status"])
+    return ""
+
+
+def _tell(platform: Platform, ended: Run, *, as_json: bool) -> None:
+    stages = {stage.name: stage.result for stage in platform.journal.stages(ended.id)}
+    if as_json:
+        answer({"run": to_plain(ended), "stages": stages})
+        return
+    for name in ("candidate", "evaluation_report"):
+        for note in (stages.get(name) or {}).get("notes", ()):
+            say(f"  [dim]{note}[/]")
+    gate = stages.get("gate_decision")
+    if gate:
+        for reason in gate["decision"]["reasons"]:
+            mark = {"pass": "[green]✓[/]", "fail": "[red]✗[/]", "warn": "[yellow]![/]"}[reason["finding"]]
+            say(f"  {mark} {reason['text']}")
+    if ended.status == "succeeded":
+        say(f"[bold green]version {stages['model_version']['number']} of {ended.model} passed its gate[/]")
+        say("`loopwright up` serves it and watches it; `loopwright status` says how it stands")
+    else:
+        say(f"[bold red]{ended.status}[/]: {ended.summary}")
+        if ended.fault and ended.fault.remedy:
+            say(f"  {ended.fault.remedy}")

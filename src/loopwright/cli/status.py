@@ -1,0 +1,54 @@
+"""`loopwright status`: what is live, what is under way, what went wrong."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from loopwright.cli.output import Common, answer, say, table
+from loopwright.core.codec import to_plain
+from loopwright.rollout import ledger
+
+
+def status(
+    *,
+    runs: Annotated[int, Parameter(help="How many of the latest runs to show.")] = 5,
+    common: Common = Common(),  # noqa: B008 - a frozen record of defaults
+) -> int:
+    """Show endpoints with their variants, rollouts under way, the latest runs and open alerts."""
+    platform = common.platform()
+    live = [one for name in ledger.endpoints(platform.storage) if (one := ledger.newest(platform.storage, name))]
+    rollouts = platform.rollouts.rollouts(statuses=("running", "awaiting_approval"))
+    latest = platform.journal.runs(limit=runs)
+    alerts = platform.monitors.alerts(open_only=True)
+    platform.close()
+    if common.json:
+        answer(to_plain({"endpoints": live, "rollouts": rollouts, "runs": latest, "alerts": alerts}))
+        return 0
+    if not live and not latest:
+        say("nothing has run yet: `loopwright run` turns the loop once")
+        return 0
+    table(
+        ("endpoint", "revision", "serves", "since"),
+        (
+            (
+                one.endpoint,
+                one.number,
+                ", ".join(f"{variant.name} v{variant.version} {variant.weight} %" for variant in one.variants),
+                f"{one.at:%Y-%m-%d %H:%M}",
+            )
+            for one in live
+        ),
+    )
+    for rollout in rollouts:
+        said = "; ".join(reason.text for reason in rollout.reasons)
+        say(f"[cyan]{rollout.model} v{rollout.version}[/] {rollout.status}, step {rollout.step + 1}: {said}")
+    say()
+    table(
+        ("run", "model", "status", "cause", "what came of it"),
+        ((one.id, one.model, one.status, one.cause, one.summary) for one in latest),
+    )
+    for alert in alerts:
+        say(f"[yellow]{alert.severity}[/] {alert.title}: {alert.text}")
+    return 0
