@@ -25,7 +25,7 @@ def journal(state: State, clock: VirtualClock) -> Journal:
     return Journal(state, clock)
 
 
-def claim(journal: Journal):  # noqa: ANN201
+def claim(journal: Journal):
     journal.submit("demand", cause="test", actor="ann", run_id="run-1")
     claimed = journal.claim("w1")
     assert claimed is not None

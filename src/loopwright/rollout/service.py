@@ -257,6 +257,8 @@ class Rollouts:
         endpoint: str = "",
         redact: tuple[str, ...] = (),
     ) -> EndpointRevision:
+        if current is not None and current.cause == cause:
+            return current  # written before a crash that forgot it
         capture = current.capture if current and not redact else CapturePolicy(redact=redact)
         revision = EndpointRevision(
             endpoint=current.endpoint if current else endpoint,
