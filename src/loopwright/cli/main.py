@@ -19,6 +19,9 @@ app = App(
 
 COMMANDS = {
     "run": ("loopwright.cli.run:run", "Run the loop once for a model."),
+    "runs": ("loopwright.cli.runs:app", "Look at runs, read their logs, cancel them."),
+    "models": ("loopwright.cli.models:app", "The versions of a model, and what is known of each."),
+    "rollout": ("loopwright.cli.rollout:app", "Look at rollouts and endpoints, and step in by hand."),
     "status": ("loopwright.cli.status:status", "What is live, what is under way, what went wrong."),
 }
 """Every command: where it is, and its line in the help."""

@@ -1,0 +1,124 @@
+"""`loopwright rollout`: look at rollouts and endpoints, and step in by hand."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from loopwright.cli.output import Common, answer, say, table
+from loopwright.core.codec import to_plain
+from loopwright.rollout import ledger
+from loopwright.rollout.records import Rollout
+from loopwright.traffic.records import EndpointRevision
+
+app = App(help="Look at rollouts and endpoints, and step in by hand.")
+
+Why = Annotated[str, Parameter(help="The reason, kept in the ledger.")]
+
+
+@app.command(name="list")
+def list_rollouts(model: str | None = None, *, common: Common = Common()) -> int:  # noqa: B008
+    """Show rollouts, newest first."""
+    platform = common.platform()
+    rollouts = platform.rollouts.rollouts(model=model)
+    if common.json:
+        answer(to_plain(rollouts))
+        return 0
+    table(
+        ("rollout", "model", "version", "replaces", "status", "step", "why"),
+        (
+            (
+                one.id,
+                one.model,
+                f"v{one.version}",
+                f"v{one.champion}" if one.champion else "-",
+                one.status,
+                _step(one),
+                "; ".join(reason.text for reason in one.reasons),
+            )
+            for one in rollouts
+        ),
+    )
+    return 0
+
+
+@app.command
+def promote(model: str, *, reason: Why = "promoted by hand", common: Common = Common()) -> int:  # noqa: B008
+    """End MODEL's rollout now, with its version as champion."""
+    platform = common.platform()
+    return _said(platform.rollouts.promote(model, actor=platform.actor, reason=reason), common)
+
+
+@app.command
+def abort(model: str, *, reason: Why = "aborted by hand", common: Common = Common()) -> int:  # noqa: B008
+    """End MODEL's rollout now; the champion takes all traffic again."""
+    platform = common.platform()
+    return _said(platform.rollouts.abort(model, actor=platform.actor, reason=reason), common)
+
+
+@app.command
+def rollback(model: str, *, reason: Why = "rolled back by hand", common: Common = Common()) -> int:  # noqa: B008
+    """Make the champion before this one champion again."""
+    platform = common.platform()
+    revision = platform.rollouts.rollback(model, actor=platform.actor, reason=reason)
+    if common.json:
+        answer(to_plain(revision))
+    else:
+        say(f"{model} serves version {revision.variants[0].version} again (revision {revision.number})")
+    return 0
+
+
+@app.command
+def approve(rollout: str, *, common: Common = Common()) -> int:  # noqa: B008
+    """Let a rollout that waits for a person begin."""
+    platform = common.platform()
+    return _said(platform.rollouts.approve(rollout, actor=platform.actor), common)
+
+
+@app.command(name="ledger")
+def show_ledger(endpoint: str, *, common: Common = Common()) -> int:  # noqa: B008
+    """Show every revision of ENDPOINT: what it should serve, who said so and why."""
+    revisions = ledger.chain(common.platform().storage, endpoint)
+    if common.json:
+        answer(to_plain(revisions))
+        return 0
+    table(
+        ("revision", "at", "serves", "who", "why"),
+        ((one.number, f"{one.at:%Y-%m-%d %H:%M:%S}", _serves(one), one.actor, one.reason) for one in revisions),
+    )
+    return 0
+
+
+@app.command
+def verify(endpoint: str | None = None, *, common: Common = Common()) -> int:  # noqa: B008
+    """Check that every revision names the one before it; ends with 1 where one was changed or is gone."""
+    storage = common.platform().storage
+    names = [endpoint] if endpoint else ledger.endpoints(storage)
+    faults = {name: ledger.verify(storage, name) for name in names}
+    if common.json:
+        answer(faults)
+    else:
+        for name, found in faults.items():
+            say(
+                f"{name}: "
+                + ("; ".join(found) if found else f"{len(ledger.chain(storage, name))} revisions, all sound")
+            )
+    return 1 if any(faults.values()) else 0
+
+
+def _said(rollout: Rollout, common: Common) -> int:
+    if common.json:
+        answer(to_plain(rollout))
+    else:
+        say(f"{rollout.model} version {rollout.version}: {rollout.status}")
+    return 0
+
+
+def _step(rollout: Rollout) -> str:
+    steps = rollout.plan.steps
+    return f"{steps[rollout.step]} % ({rollout.step + 1} of {len(steps)})" if 0 <= rollout.step < len(steps) else "-"
+
+
+def _serves(revision: EndpointRevision) -> str:
+    return ", ".join(f"{one.name} v{one.version} {one.weight} %" for one in revision.variants)
