@@ -28,6 +28,24 @@ def needed_columns(function: FeatureFunction, block: pl.DataFrame, declaration: 
     return needed if whole else block.columns
 
 
+def feature_sources(
+    function: FeatureFunction, block: pl.DataFrame, declaration: Declaration
+) -> dict[str, tuple[str, ...]]:
+    """Which columns of `block` each feature follows from: those whose values, taken away, change it."""
+    made = collect_features(function, block.lazy(), declaration)
+    sources: dict[str, tuple[str, ...]] = dict.fromkeys(feature_names(made.columns, declaration), ())
+    for name, dtype in block.schema.items():
+        emptied = block.with_columns(pl.lit(None, dtype=dtype).alias(name))
+        try:
+            other = collect_features(function, emptied.lazy(), declaration)
+        except FeatureError:  # a function that cannot do without the column; its other features tell nothing then
+            continue
+        for feature in sources:
+            if feature not in other.columns or not same_values(made.select(feature), other.select(feature)):
+                sources[feature] += (name,)
+    return {feature: found or (feature,) for feature, found in sources.items()}
+
+
 def feature_names(columns: list[str], declaration: Declaration) -> list[str]:
     """The columns a function returned that are features: all but the key and the time under their own names."""
     return [name for name in columns if name not in (declaration.key, declaration.time)]

@@ -49,14 +49,14 @@ def make_encoding(columns: Sequence[FeatureColumn]) -> Encoding:
 
 
 def fill_matrices(
-    encoding: Encoding, read: Read, masks: Sequence[Mask], dtype: type[np.floating[Any]]
+    encoding: Encoding, read: Read, wanted: Sequence[tuple[Mask, type[np.floating[Any]]]]
 ) -> list[NDArray[Any]]:
-    """A matrix for each mask: the rows it marks, encoded, column by column in memory (Fortran order)."""
-    matrices = [np.empty((int(mask.sum()), len(encoding.names)), dtype=dtype, order="F") for mask in masks]
+    """A matrix for each mask, in its type: the rows it marks, encoded, column by column in memory (Fortran order)."""
+    matrices = [np.empty((int(mask.sum()), len(encoding.names)), dtype=dtype, order="F") for mask, dtype in wanted]
     place = 0
     for column in encoding.columns:
         for values in encoded(column, read(column.name)):
-            for matrix, mask in zip(matrices, masks, strict=True):
+            for matrix, (mask, _) in zip(matrices, wanted, strict=True):
                 matrix[:, place] = values[mask]
             place += 1
     return matrices

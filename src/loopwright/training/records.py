@@ -49,7 +49,8 @@ class Candidate:
 
     `folder` is its object-store folder, `digest` that of its manifest. `score` is `metric` on the validation rows,
     `importance` each feature's share (1 in all), `rows` those it was fitted on. `notes` say what was inferred, left out
-    and decided on the way. `params` are the settings found, `rounds` the boosting rounds (None where there are none).
+    and decided on the way. `params` are the settings found, `rounds` the boosting rounds (None where there are none),
+    `watched` whether the train function looked at the validation rows.
     """
 
     id: str
@@ -70,6 +71,7 @@ class Candidate:
     trials: tuple[Trial, ...] = ()
     notes: tuple[str, ...] = ()
     rounds: int | None = None
+    watched: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

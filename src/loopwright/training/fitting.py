@@ -1,0 +1,209 @@
+"""Fitting: LightGBM with early stopping where nothing is declared, else the user's train function."""
+
+from __future__ import annotations
+
+import os
+import random
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import lightgbm
+import numpy as np
+from numpy.typing import NDArray
+
+from loopwright.bundle.outputs import class_scores
+from loopwright.declare import Model, TaskName
+from loopwright.errors import LoopwrightError, TrainingError
+from loopwright.training.material import TrainData
+
+Params = dict[str, Any]
+Scores = NDArray[np.float64]
+Report = Callable[[int, float], None]
+"""Told the validation loss after some rounds of boosting; may raise to end the fit."""
+
+ROUNDS = 1000
+PATIENCE = 50
+LEARNING_RATE = 0.1
+REPORT_EVERY = 10
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fitted:
+    """A fitted model. `score(matrix)` gives a number a row (binary: the positive class's probability), or one a class.
+
+    `rounds` are the boosting rounds it has, None where there is no boosting or a user's function did it.
+    """
+
+    model: Any
+    params: Params
+    rounds: int | None
+    score: Callable[[NDArray[Any]], Scores]
+
+
+class Fit(Protocol):
+    """A way to fit: parameters in, a fitted model out. Raises `TrainingError`."""
+
+    def __call__(self, params: Params, report: Report | None = None) -> Fitted: ...
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def make_fit(model: Model, data: TrainData, *, rounds: int | None = None) -> Fit:
+    """How this model is fitted: by its own train function, or LightGBM, in as many `rounds` where they are known."""
+    if model.train_function is not None:
+        return FunctionFit(model.train_function, data)
+    return BoostingFit(data, rounds=rounds)
+
+
+class BoostingFit:
+    """LightGBM. The binned data are made once and serve every trial that does not ask for other bins."""
+
+    def __init__(self, data: TrainData, *, rounds: int | None = None) -> None:
+        """`rounds` fixes the number of boosting rounds; else validation rows end them, after `ROUNDS` at most."""
+        self._data = data
+        self._rounds = rounds
+        self._made: dict[str, tuple[lightgbm.Dataset, lightgbm.Dataset]] = {}
+
+    def __call__(self, params: Params, report: Report | None = None) -> Fitted:
+        settings = {**self._defaults(), **{name: value for name, value in params.items() if name not in _ROUNDS}}
+        most = self._rounds or next((params[name] for name in _ROUNDS if name in params), ROUNDS)
+        try:
+            booster = self._train(settings, int(most), report)
+        except lightgbm.basic.LightGBMError as error:
+            raise TrainingError(f"LightGBM refuses {params}: {error}", remedy="mend the search space") from error
+        return Fitted(
+            model=booster, params=params, rounds=booster.num_trees() // self._trees, score=self.scorer(booster)
+        )
+
+    def scorer(self, booster: lightgbm.Booster) -> Callable[[NDArray[Any]], Scores]:
+        def score(matrix: NDArray[Any]) -> Scores:
+            scores: Scores = booster.predict(matrix, num_threads=cores(), validate_features=False)
+            return scores
+
+        return score
+
+    @property
+    def _trees(self) -> int:
+        return len(self._data.classes) if self._data.task == "multiclass" else 1
+
+    def _train(self, settings: Params, rounds: int, report: Report | None) -> lightgbm.Booster:
+        train, validation = self._datasets({name: settings[name] for name in _OF_DATASET if name in settings})
+        callbacks: list[Any] = [_reporter(report)] if report else []
+        if self._rounds is None:
+            callbacks.append(lightgbm.early_stopping(PATIENCE, first_metric_only=True, verbose=False))
+        return lightgbm.train(
+            settings, train, rounds, valid_sets=[validation] if self._rounds is None else None, callbacks=callbacks
+        )
+
+    def _datasets(self, settings: Params) -> tuple[lightgbm.Dataset, lightgbm.Dataset]:
+        name = repr(sorted(settings.items()))
+        if name not in self._made:
+            data = self._data
+            fixed = {**settings, "verbosity": -1, "feature_pre_filter": False, "num_threads": cores()}
+            train = lightgbm.Dataset(data.X, data.y, categorical_feature=data.categorical, params=fixed)
+            self._made = {name: (train, lightgbm.Dataset(*data.held_out, reference=train, params=fixed))}
+        return self._made[name]
+
+    def _defaults(self) -> Params:
+        data = self._data
+        objective: dict[TaskName, Params] = {
+            "regression": {"objective": "regression"},
+            "binary": {"objective": "binary"},
+            "multiclass": {"objective": "multiclass", "num_class": len(data.classes)},
+        }
+        return {
+            **objective[data.task],
+            "learning_rate": LEARNING_RATE,
+            "min_data_in_leaf": min(20, max(1, len(data.y) // 50)),
+            "num_threads": cores(),
+            "seed": data.seed,
+            "deterministic": True,
+            "force_col_wise": True,
+            "feature_pre_filter": False,
+            "verbosity": -1,
+        }
+
+
+class FunctionFit:
+    """The user's train function, its faults said in its own terms."""
+
+    def __init__(self, function: Callable[[Any, Params], Any], data: TrainData) -> None:
+        self._function = function
+        self._data = data
+
+    def __call__(self, params: Params, report: Report | None = None) -> Fitted:
+        random.seed(self._data.seed)
+        np.random.seed(self._data.seed)  # for functions that draw from the process's own generator
+        try:
+            model = self._function(self._data, dict(params))
+        except LoopwrightError:
+            raise
+        except Exception as error:
+            raise function_error("train", self._function, error) from error
+        if not hasattr(model, "predict"):
+            raise TrainingError(
+                f"the train function returned {'nothing' if model is None else f'a {type(model).__name__}'}",
+                remedy="return the fitted model: an object with predict, and predict_proba for classes",
+            )
+        fitted = Fitted(model=model, params=params, rounds=None, score=self._scorer(model))
+        fitted.score(self._data.X[:8])
+        return fitted
+
+    def _scorer(self, model: Any) -> Callable[[NDArray[Any]], Scores]:
+        data = self._data
+        answer = model.predict if data.task == "regression" else getattr(model, "predict_proba", None) or model.predict
+
+        def score(matrix: NDArray[Any]) -> Scores:
+            try:
+                said = answer(matrix)
+                if data.task == "regression":
+                    return _finite(np.asarray(said, dtype=np.float64).reshape(len(matrix)))
+                scores = class_scores(said, data.classes, getattr(model, "classes_", None))
+            except Exception as error:
+                raise TrainingError(
+                    f"the trained {type(model).__name__} cannot predict: {type(error).__name__}: {error}",
+                    remedy="return a model whose predict (predict_proba for classes) takes a matrix like data.X",
+                ) from error
+            return _finite(scores[:, 1] if data.task == "binary" else scores)
+
+        return score
+
+
+def function_error(role: str, function: Callable[..., Any], error: Exception) -> TrainingError:
+    """What a user's function raised, and where in its file."""
+    code = getattr(function, "__code__", None)
+    frames = [one for one in traceback.extract_tb(error.__traceback__) if code and one.filename == code.co_filename]
+    place = f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno}: {frames[-1].line})" if frames else ""
+    text = str(error).partition("\n")[0]
+    return TrainingError(
+        f"the {role} function {getattr(function, '__name__', role)} raised {type(error).__name__}{place}: {text}",
+        remedy=f"mend the {role} function",
+    )
+
+
+def _finite(scores: Scores) -> Scores:
+    if not np.all(np.isfinite(scores)):
+        raise TrainingError(
+            "the trained model predicts values that are not finite",
+            remedy="look at the missing values (NaN) in data.X and at the scale of the target",
+        )
+    return scores
+
+
+def _reporter(report: Report) -> Callable[[Any], None]:
+    def callback(env: Any) -> None:
+        if env.iteration % REPORT_EVERY == REPORT_EVERY - 1 and env.evaluation_result_list:
+            _, _, value, more_is_better = env.evaluation_result_list[0][:4]
+            report(env.iteration, -value if more_is_better else value)
+
+    return callback
+
+
+_ROUNDS = ("n_estimators", "num_iterations", "num_boost_round", "num_rounds", "n_iter", "num_trees")
+_OF_DATASET = ("max_bin", "min_data_in_bin", "bin_construct_sample_cnt", "max_bin_by_feature", "enable_bundle")
