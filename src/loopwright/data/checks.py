@@ -31,7 +31,7 @@ class Reading:
         return k.as_kind(self.rule.name, k.DTYPES[self.found], self.kind)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)  # expressions have no equality of their own
 class Check:
     """A rule over rows: `broken` is true where a row breaks it, `reason` says how; rows up to `share` may."""
 

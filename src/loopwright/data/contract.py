@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+from datetime import UTC, datetime
 
 from loopwright.data.odcs import read_contract, write_contract
 from loopwright.data.records import ColumnProfile, Profile
@@ -51,9 +53,15 @@ def _range(column: ColumnProfile) -> tuple[float | None, float | None]:
         return None, None
     width = (column.maximum - column.minimum) or abs(column.maximum) or 1.0
     low, high = column.minimum - width, column.maximum + width
-    if column.kind in ("integer", "date"):
+    if column.kind in ("integer", "date") and math.isfinite(width):
         low, high = math.floor(low), math.ceil(high)
-    return float(low), float(high)
+    least, most = _EXTREMES.get(column.kind, (-sys.float_info.max, sys.float_info.max))
+    return (float(low) if low > least else None), (float(high) if high < most else None)
+
+
+_DATES = (datetime.min.replace(tzinfo=UTC).timestamp(), datetime.max.replace(tzinfo=UTC).timestamp())
+_EXTREMES = {"integer": (-(2.0**63), 2.0**63), "date": _DATES, "datetime": _DATES}
+"""What a column of a kind can hold at all: a bound beyond says nothing."""
 
 
 def _values(column: ColumnProfile) -> tuple[str, ...]:

@@ -13,7 +13,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
+import polars as pl
 import yaml
+from polars.exceptions import PolarsError
 
 from loopwright.core.clock import parse_duration
 from loopwright.data.records import ColumnKind
@@ -265,7 +267,7 @@ class _Reader:
             key=self._flag(column, "primaryKey", what),
             minimum=low,
             maximum=high,
-            pattern=self._text(options, "pattern", "", what) or None,
+            pattern=self._pattern(options, what),
             nulls=nulls,
             values=values,
             strangers=strangers,
@@ -390,6 +392,15 @@ class _Reader:
         if isinstance(value, bool) or not isinstance(value, int | float):
             self._wrong(line, f"{what}: {end} is {value!r}, which is no number", "write a number")
         return float(value)
+
+    def _pattern(self, options: _Located, what: str) -> str | None:
+        pattern = self._text(options, "pattern", "", what)
+        try:
+            pl.Series([""]).str.contains(pattern)
+        except PolarsError:
+            remedy = "write it in the syntax of Rust's regex, which has no look-around"
+            self._wrong(options.lines["pattern"], f"{what}: the pattern {pattern!r} is no regular expression", remedy)
+        return pattern or None
 
     def _each_once(self, rules: list[ColumnRule], table: _Located) -> tuple[ColumnRule, ...]:
         names = [rule.name for rule in rules]

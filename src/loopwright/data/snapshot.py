@@ -45,6 +45,8 @@ def snapshot(
 
 def load_rows(version: DatasetVersion, storage: Storage, scratch: Path) -> pl.LazyFrame:
     """The version's rows, lazily, in its order, its column order and its kinds."""
+    if not version.parts:
+        return pl.LazyFrame(schema={name: k.DTYPES[kind] for name, kind in version.kinds.items()})
     return pl.concat(load_parts(version, storage, scratch))
 
 

@@ -43,7 +43,11 @@ def validate(
     counts = [_count(part, checks, readings) for part in parts]
     total = _sum(counts)
     binding = [check for check in checks if total[check.name] > check.share * version.rows]
-    reasons += _tolerated(checks, binding, total, version.rows)
+    reasons += [
+        _tolerated(check, total[check.name], version.rows)
+        for check in checks
+        if total[check.name] > 0 and check not in binding
+    ]
     reasons += _whole(version, contract, readings, total, now, target)
     kinds = {**version.kinds, **{reading.rule.name: reading.kind for reading in readings}}
     broken = {check.name: int(total[check.name]) for check in binding}
@@ -118,17 +122,14 @@ def _sum(counts: Sequence[dict[str, float]]) -> dict[str, float]:
     return total
 
 
-def _tolerated(checks: Sequence[Check], binding: Sequence[Check], total: dict[str, float], rows: int) -> list[Reason]:
-    return [
-        Reason(
-            rule=check.name,
-            finding="warn",
-            text=f"{total[check.name]} of {rows} rows break {check.name}, fewer than the contract minds",
-            figures={"rows": total[check.name]},
-        )
-        for check in checks
-        if check not in binding and total[check.name]
-    ]
+def _tolerated(check: Check, broken: float, rows: int) -> Reason:
+    return Reason(
+        rule=check.name,
+        finding="warn",
+        text=f"{broken} of {rows} rows hold a value of {check.column} that the contract does not list; "
+        f"up to {check.share:.1%} may",
+        figures={"rows": broken},
+    )
 
 
 def _whole(
@@ -143,12 +144,14 @@ def _whole(
     reasons = [_row_count(version.rows, contract)]
     for reading in readings:
         name, nulls = reading.rule.name, total[f"{reading.rule.name}: nulls"]
+        if name == target:
+            continue
         share = nulls / version.rows
         if nulls == version.rows and (reading.rule.required or reading.rule.nulls < 1):
             reasons.append(
                 Reason(rule=f"{name}: empty", finding="fail", text=f"the column {name!r} holds no value at all")
             )
-        elif name != target and share > reading.rule.nulls:
+        elif share > reading.rule.nulls:
             text = f"{share:.1%} of {name} is missing, at most {reading.rule.nulls:.1%} may be"
             reasons.append(Reason(rule=f"{name}: nulls", finding="fail", text=text, figures={"share": share}))
     if contract.freshness:
@@ -231,7 +234,10 @@ class _Sorter:
         target = self.folder / "quarantine.parquet"
         reasons = [pl.when(check.broken).then(check.reason) for check in self.binding]
         reason = pl.concat_str(reasons, separator="; ", ignore_nulls=True).alias("reason")
-        bad = [part.filter(self.bad).select(pl.exclude(f"^{DUPLICATE}.*$"), reason) for part in parts]
+        source = pl.exclude(f"^{DUPLICATE}.*$").name.map(
+            lambda name: "reason (of the source)" if name == "reason" else name
+        )
+        bad = [part.filter(self.bad).select(source, reason) for part in parts]
         pl.concat(bad).sink_parquet(target, compression="snappy")
         self.storage.upload(key, target)
         return key
