@@ -9,6 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from loopwright.bootstrap.session import open
     from loopwright.declare import (
         BlueGreen,
         Canary,
@@ -35,10 +36,12 @@ __all__ = [
     "Schedule",
     "Split",
     "Threshold",
+    "open",
 ]
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'loopwright' has no attribute {name!r}")
-    return getattr(importlib.import_module("loopwright.declare"), name)
+    room = "loopwright.bootstrap.session" if name == "open" else "loopwright.declare"
+    return getattr(importlib.import_module(room), name)

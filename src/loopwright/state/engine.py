@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection
-from sqlalchemy.exc import DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from loopwright.errors import StateError
@@ -139,13 +139,17 @@ def _begin_sqlite(connection: Connection) -> None:
 def _readable_errors(url: str) -> Iterator[None]:
     try:
         yield
-    except OperationalError as error:
+    except DatabaseError as error:
+        if not isinstance(error, OperationalError) and type(error) is not DatabaseError:
+            raise  # a broken constraint or a wrong statement is a mistake of ours, not the database's state
         cause = str(error.orig).strip().splitlines()[0] if error.orig else str(error)
         shown = make_url(url).render_as_string(hide_password=True)
         if "locked" in cause:
             remedy = "another process holds it; stop that process, or wait and try again"
         elif "readonly" in cause or "read-only" in cause:
             remedy = "make the file and its folder writable, or choose another `home`"
+        elif "not a database" in cause or "malformed" in cause:
+            remedy = "the file is something else or is damaged: restore a backup, or move it away to start anew"
         elif "full" in cause:
             remedy = "free some space on that disk; nothing was changed"
         else:

@@ -1,0 +1,82 @@
+"""What can be misdeclared is refused as it is written, with the name, what was found, and the remedy."""
+
+from __future__ import annotations
+
+import pytest
+
+from loopwright import BlueGreen, Canary, Drift, Gate, Governor, Model, NewData, Schedule, Split, Threshold
+from loopwright.errors import DeclarationError
+
+
+def model(**extra):
+    return Model(**({"name": "demand", "source": "a.csv", "target": "cnt"} | extra))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (lambda: model(name="Bike Demand"), "Bike Demand"),
+        (lambda: model(drop=["cnt"]), "target 'cnt' is dropped"),
+        (lambda: model(drop="casual"), "drop is the string 'casual'"),
+        (lambda: model(key="cnt"), "key is the target"),
+        (lambda: model(time="day", drop=["day"]), "time 'day' is also dropped"),
+        (lambda: model(time="day", order="rows"), "both time and order"),
+        (lambda: model(order="time"), "order is 'time'"),
+        (lambda: model(task="ranking"), "task is 'ranking'"),
+        (lambda: model(label_delay="soon"), "'soon' is not a duration"),
+        (lambda: model(task="regression", gate=Gate("roc_auc", at_least=0.8)), "gate is on roc_auc"),
+        (lambda: Gate("rsme"), "rsme"),
+        (lambda: Gate("rmse", at_least=70), "less is better"),
+        (lambda: Gate("roc_auc", at_most=0.9), "more is better"),
+        (lambda: Gate(at_most=70), "names no metric"),
+        (lambda: Gate(confidence=1.5), "confidence is 1.5"),
+        (lambda: Canary(steps=(50, 10, 100)), "(50, 10, 100)"),
+        (lambda: Canary(steps=(10, 50)), "(10, 50)"),
+        (lambda: Canary(interval="quickly"), "'quickly' is not a duration"),
+        (lambda: BlueGreen(interval="1"), "'1' is not a duration"),
+        (lambda: Schedule("every day"), "every day"),
+        (lambda: Split(validation=0.5, test=0.45), "95%"),
+        (lambda: Threshold("profit"), "profit"),
+        (lambda: Threshold(1.5), "1.5"),
+        (lambda: Governor("a while"), "'a while' is not a duration"),
+        (lambda: Drift(alpha=2), "alpha is 2"),
+    ],
+)
+def test_a_misdeclaration_names_what_is_wrong_and_how_to_mend_it(wrong, words) -> None:
+    with pytest.raises(DeclarationError) as caught:
+        wrong()
+    assert words in caught.value.message
+    assert caught.value.remedy
+
+
+def test_a_source_and_a_target_make_a_whole_model() -> None:
+    declared = Model("churn", source="churn.csv", target="Churn").declaration
+    assert declared.rollout == Canary()
+    assert not declared.ordered
+
+
+def test_the_drift_trigger_is_also_how_drift_is_watched() -> None:
+    assert model(retrain=[NewData(), Drift(0.3)]).declaration.drift == Drift(0.3)
+
+
+def test_equal_declarations_have_equal_digests() -> None:
+    assert model().declaration.digest() == model().declaration.digest()
+    assert model().declaration.digest() != model(seed=1).declaration.digest()
+
+
+def test_functions_are_declared_by_decorators_and_once() -> None:
+    one = model()
+
+    @one.features
+    def features(rows):
+        return rows
+
+    @one.tune(trials=3, budget="1m")
+    def search(trial):
+        return {}
+
+    assert one.features_function is features
+    assert one.tuning is not None
+    assert one.tuning.trials == 3
+    with pytest.raises(DeclarationError, match="declared twice"):
+        one.features(features)
