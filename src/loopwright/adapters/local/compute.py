@@ -60,7 +60,7 @@ class SubprocessCompute:
         self._folder = folder.absolute()
         self._command = [python or sys.executable, *command]
         self._clock = clock or SystemClock()
-        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._children: list[subprocess.Popen[bytes]] = []
 
     def submit(self, job_id: str) -> str:
         document = from_json(self._storage.get(job_key(job_id, "document.json")), JobDocument)
@@ -69,15 +69,14 @@ class SubprocessCompute:
             lock = _take(folder)
             if lock is not None:
                 try:
-                    self._children[job_id] = self._start(document, folder, lock)
+                    self._children.append(self._start(document, folder, lock))
                 finally:
                     os.close(lock)
         return job_id
 
     def poll(self, handle: str) -> JobStatus:
         folder = self._known(handle)
-        self._bury(handle)
-        running = _runs(folder)
+        running = self._runs(folder)
         if self._has_result(handle):  # looked for last: it may have come between; its process may yet take time to end
             return JobStatus(state="succeeded")
         if running:
@@ -88,14 +87,13 @@ class SubprocessCompute:
 
     def cancel(self, handle: str) -> None:
         folder = self._known(handle)
-        if not _runs(folder):
+        if not self._runs(folder):
             return
         (folder / "cancelled").touch()
-        for blow, patience in ((signal.SIGTERM, _GRACE), (signal.SIGKILL, _GRACE)):
+        for blow in (signal.SIGTERM, signal.SIGKILL):
             _signal(folder, blow)
-            if self._ends_within(folder, patience):
-                break
-        self._bury(handle)
+            if self._ends_within(folder, _GRACE):
+                return
 
     def log(self, handle: str) -> str:
         with (self._known(handle) / "log.txt").open("rb") as file:
@@ -117,6 +115,7 @@ class SubprocessCompute:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 pass_fds=[lock],
+                env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"},  # a log to the last line
             )
         (folder / "group").write_text(str(child.pid))
         with child.stdin, suppress(BrokenPipeError):  # type: ignore[union-attr]
@@ -138,16 +137,20 @@ class SubprocessCompute:
 
     def _ends_within(self, folder: Path, seconds: float) -> bool:
         for _ in range(round(seconds / 0.02)):
-            if not _runs(folder):
+            if not self._runs(folder):
                 return True
             self._clock.sleep(0.02)
         return False
 
-    def _bury(self, handle: str) -> None:
-        """Take our own child's exit status, so that it does not stay in the process table as a zombie."""
-        child = self._children.get(handle)
-        if child is not None and child.poll() is not None:
-            del self._children[handle]
+    def _runs(self, folder: Path) -> bool:
+        # Asking our own children how they are takes the ended ones out of the process table.
+        self._children = [child for child in self._children if child.poll() is None]
+        with _alone(folder):
+            lock = _take(folder)
+            if lock is not None:
+                os.close(lock)
+        # A daemon that the job's code left behind may hold the lock from a group of its own: that is not the job.
+        return lock is None and _signal(folder, 0)
 
 
 @contextmanager
@@ -179,15 +182,6 @@ def _take(folder: Path) -> int | None:
         os.close(lock)
         return None
     return lock
-
-
-def _runs(folder: Path) -> bool:
-    with _alone(folder):
-        lock = _take(folder)
-        if lock is not None:
-            os.close(lock)
-    # A daemon that the job's code left behind may hold the lock from a group of its own: that is not the job.
-    return lock is None and _signal(folder, 0)
 
 
 def _signal(folder: Path, number: int) -> bool:
