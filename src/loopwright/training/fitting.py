@@ -28,6 +28,7 @@ ROUNDS = 1000
 PATIENCE = 50
 LEARNING_RATE = 0.1
 REPORT_EVERY = 10
+FEW_CELLS = 2_000_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,8 +50,13 @@ class Fit(Protocol):
     def __call__(self, params: Params, report: Report | None = None) -> Fitted: ...
 
 
-def cores() -> int:
-    """How many cores this process may use."""
+def threads(cells: int) -> int:
+    """How many threads to use for a matrix of so many values: one for few, else one a core this process may use.
+
+    On little data threads mostly wait for each other, and on a busy machine that costs more than they bring.
+    """
+    if cells < FEW_CELLS:
+        return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -83,7 +89,7 @@ class BoostingFit:
 
     def scorer(self, booster: lightgbm.Booster) -> Callable[[NDArray[Any]], Scores]:
         def score(matrix: NDArray[Any]) -> Scores:
-            scores: Scores = booster.predict(matrix, num_threads=cores(), validate_features=False)
+            scores: Scores = booster.predict(matrix, num_threads=threads(matrix.size), validate_features=False)
             return scores
 
         return score
@@ -105,7 +111,7 @@ class BoostingFit:
         name = repr(sorted(settings.items()))
         if name not in self._made:
             data = self._data
-            fixed = {**settings, "verbosity": -1, "feature_pre_filter": False, "num_threads": cores()}
+            fixed = {**settings, "verbosity": -1, "feature_pre_filter": False, "num_threads": threads(data.X.size)}
             train = lightgbm.Dataset(data.X, data.y, categorical_feature=data.categorical, params=fixed)
             self._made = {name: (train, lightgbm.Dataset(*data.held_out, reference=train, params=fixed))}
         return self._made[name]
@@ -121,7 +127,7 @@ class BoostingFit:
             **objective[data.task],
             "learning_rate": LEARNING_RATE,
             "min_data_in_leaf": min(20, max(1, len(data.y) // 50)),
-            "num_threads": cores(),
+            "num_threads": threads(data.X.size),
             "seed": data.seed,
             "deterministic": True,
             "force_col_wise": True,
