@@ -51,7 +51,7 @@ def smoke_test(version: ModelVersion, *, storage: Storage, hosting: Hosting, clo
     revision = _deploy(version, endpoint, storage, clock)
     sample = from_json(storage.get(f"{version.folder}/{SAMPLE}"), dict[str, dict[str, Any]])
     with hosting.reach(endpoint) as url:
-        answers, latencies = _ask(url, endpoint, revision, sample["inputs"], clock)
+        answers, latencies = _ask(url, endpoint, revision, sample, clock)
     reasons = [_compare(name, expected, answers.get(name)) for name, expected in sample["outputs"].items()]
     return StagingReport(
         endpoint=endpoint,
@@ -86,8 +86,9 @@ def _deploy(version: ModelVersion, endpoint: str, storage: Storage, clock: Clock
 
 
 def _ask(
-    url: str, endpoint: str, revision: int, inputs: dict[str, Any], clock: Clock
+    url: str, endpoint: str, revision: int, sample: dict[str, dict[str, Any]], clock: Clock
 ) -> tuple[dict[str, Any], list[float]]:
+    inputs, outputs = sample["inputs"], list(sample["outputs"])
     rows = len(next(iter(inputs.values())))
     answers: dict[str, list[Any]] = {}
     latencies = []
@@ -103,8 +104,9 @@ def _ask(
                     f"staging endpoint {endpoint} answered {response.status_code}: {response.text[:300]}",
                     remedy="the model cannot answer a row it was evaluated on; look at its feature function",
                 )
-            for name, values in response.json()["predictions"].items():
-                answers.setdefault(name, []).extend(values)
+            (answer,) = response.json()["predictions"]
+            for name, value in (answer if isinstance(answer, dict) else {outputs[0]: answer}).items():
+                answers.setdefault(name, []).append(value)
     return answers, latencies
 
 

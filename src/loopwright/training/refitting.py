@@ -25,6 +25,7 @@ from loopwright.training.fitting import make_fit
 from loopwright.training.material import prepare_refit
 from loopwright.training.packing import add_papers, pack
 from loopwright.training.records import Candidate, RefitTask
+from loopwright.training.sample import SAMPLE, sample_paper
 from loopwright.training.sanity import straying
 from loopwright.training.target import TargetPlan
 
@@ -45,6 +46,7 @@ def refit(task: RefitTask, workspace: Workspace) -> Candidate:
     workspace.progress("writing the bundle", 0.9)
     candidate = replace(task.candidate, notes=(*task.candidate.notes, *notes))
     papers = {name: workspace.storage.get(key) for name, key in task.bundle_extras.items()}
+    papers[SAMPLE] = sample_paper(folder, rows, workspace)
     reference = _reference(task, workspace, rows, read_manifest(folder))
     add_papers(folder, candidate, _metrics(papers), papers=papers, reference=reference)
     upload_folder(workspace.storage, task.folder, folder)
