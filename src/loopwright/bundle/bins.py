@@ -1,0 +1,32 @@
+"""Where values fall on a reference's bins: one rule for whoever makes a reference and whoever counts against it.
+
+Numbers: bin i holds `edges[i - 1] <= value < edges[i]`, the first and the last are open. Categories: bin i holds
+`values[i]`, the last one all others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loopwright.bundle.records import ReferenceColumn
+
+
+def count_numbers(edges: Sequence[float], values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """`len(edges) + 1` counts of `values`; NaN is counted nowhere."""
+    places = np.searchsorted(np.asarray(edges, dtype=np.float64), values[~np.isnan(values)], side="right")
+    return np.bincount(places, minlength=len(edges) + 1).astype(np.int64)
+
+
+def count_categories(known: Sequence[str], texts: Sequence[str | None]) -> NDArray[np.int64]:
+    """`len(known) + 1` counts of `texts`, the last for what is not known; None is counted nowhere."""
+    place = {text: number for number, text in enumerate(known)}
+    places = [place.get(text, len(known)) for text in texts if text is not None]
+    return np.bincount(np.array(places, dtype=np.int64), minlength=len(known) + 1).astype(np.int64)
+
+
+def width(column: ReferenceColumn) -> int:
+    """How many counts a window has for this column."""
+    return len(column.edges if column.kind == "number" else column.values) + 1

@@ -1,0 +1,188 @@
+"""What a worker does beside answering: follow revisions, write captures and summaries, say how it is."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+from itertools import count
+from threading import Event, Lock, Thread
+
+from loopwright.core.clock import Clock
+from loopwright.core.codec import to_json
+from loopwright.errors import LoopwrightError
+from loopwright.ports.storage import Storage
+from loopwright.serving.capture import sampled, segment, write_segment
+from loopwright.serving.endpoints import Endpoints, LiveVariant
+from loopwright.serving.options import ServerOptions
+from loopwright.serving.recorder import Recorder, Served
+from loopwright.serving.spool import Spool
+from loopwright.serving.summaries import Windows
+from loopwright.serving.totals import Totals
+from loopwright.traffic.predictions import segment_key
+from loopwright.traffic.status import ServerStatus, status_key
+from loopwright.traffic.summary import summary_key
+
+log = logging.getLogger("loopwright.serving")
+
+DISCOVER_SECONDS = 2.0
+STATUS_SECONDS = 5.0
+ADOPT_SECONDS = 15.0
+
+
+class Writer:
+    """Turns what the recorder holds into segments and summaries in the spool."""
+
+    def __init__(self, recorder: Recorder, spool: Spool, windows: Windows, totals: Totals, server: str) -> None:
+        self._recorder = recorder
+        self._spool = spool
+        self._windows = windows
+        self._totals = totals
+        # Keys must not repeat when a server of the same name starts again within a second.
+        self._server = f"{server}-{secrets.token_hex(2)}"
+        self._numbers = count()
+
+    def write(self, clock: Clock, *, everything: bool = False) -> None:
+        """Write the records so far, and the windows that are over (all, where `everything`)."""
+        served, failed, lost = self._recorder.take()
+        now = clock.now()
+        self._windows.add(served, failed, lost)
+        self._totals.add(served, failed, lost)
+        groups: dict[LiveVariant, list[Served]] = {}
+        for record in served:
+            groups.setdefault(record.live, []).append(record)
+        for live, records in groups.items():
+            self._capture(live, sampled(records))
+        for summary in self._windows.closed(None if everything else now):
+            self._spool.add(summary_key(summary, self._server, next(self._numbers)), to_json(summary))
+
+    def _capture(self, live: LiveVariant, records: list[Served]) -> None:
+        if not records:
+            return
+        first = records[0].at
+        key = segment_key(live.revision.endpoint, first, self._server, next(self._numbers))
+        try:
+            kept = self._spool.add(key, write_segment(segment(records)))
+        except Exception:
+            log.exception("%s: a segment could not be made", live.revision.endpoint)
+            kept = False
+        if not kept:
+            rows = sum(one.rows for one in records)
+            self._windows.drop(live, first, rows)
+            self._totals.drop(live, rows)
+
+
+class Status:
+    """What is in force here, for the control plane and for whoever asks this server."""
+
+    def __init__(self, server: str, endpoints: Endpoints, totals: Totals, clock: Clock) -> None:
+        self.server = server
+        self._endpoints = endpoints
+        self._totals = totals
+        self._clock = clock
+
+    def record(self) -> ServerStatus:
+        return ServerStatus(
+            server=self.server,
+            at=self._clock.now(),
+            revisions={name: live.revision.number for name, live in self._endpoints.live.items()},
+            faults=self._endpoints.faults,
+            dropped=self._totals.dropped,
+        )
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """The digest of the revision in force, by endpoint: it tells one store's endpoints from another's."""
+        return {name: live.digest for name, live in self._endpoints.live.items()}
+
+
+class Background:
+    """A worker's threads: one follows revisions, one writes, one sends. A store that hangs does not stop the rest."""
+
+    def __init__(
+        self,
+        options: ServerOptions,
+        storage: Storage,
+        endpoints: Endpoints,
+        writer: Writer,
+        spool: Spool,
+        status: Status,
+        clock: Clock,
+    ) -> None:
+        self._options = options
+        self._storage = storage
+        self._endpoints = endpoints
+        self._writer = writer
+        self._spool = spool
+        self._status = status
+        self._clock = clock
+        self._stopping = Event()
+        self._sending = Lock()
+        self._threads = [
+            self._every("follow", options.poll_seconds, self._follow()),
+            self._every("write", options.flush_seconds, lambda: writer.write(clock)),
+            self._every("send", options.flush_seconds / 2, self._send()),
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Stop the threads and write and send everything that is left."""
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join(timeout=10)
+        self._writer.write(self._clock, everything=True)
+        with self._sending:
+            if self._spool.send():
+                self._forget_status()
+        self._spool.close()
+
+    def _follow(self) -> Callable[[], None]:
+        discovered = said = float("-inf")
+
+        def follow() -> None:
+            nonlocal discovered, said
+            now = self._clock.now().timestamp()
+            if now - discovered >= DISCOVER_SECONDS:
+                discovered = now
+                self._endpoints.discover()
+            changed = self._endpoints.look()
+            if changed or now - said >= STATUS_SECONDS:
+                said = now
+                self._storage.put(status_key(self._status.server), to_json(self._status.record()))
+
+        return follow
+
+    def _send(self) -> Callable[[], None]:
+        adopted = float("-inf")
+
+        def send() -> None:
+            nonlocal adopted
+            with self._sending:
+                self._spool.send()
+                now = self._clock.now().timestamp()
+                if now - adopted >= ADOPT_SECONDS:
+                    adopted = now
+                    self._spool.adopt()
+
+        return send
+
+    def _forget_status(self) -> None:
+        try:
+            self._storage.delete(status_key(self._status.server))
+        except LoopwrightError as error:
+            log.warning("the status stays: %s", error)
+
+    def _every(self, name: str, seconds: float, act: Callable[[], None]) -> Thread:
+        def loop() -> None:
+            while not self._stopping.wait(seconds):
+                try:
+                    act()
+                except LoopwrightError as error:
+                    log.warning("%s: %s", name, error)
+                except Exception:
+                    log.exception("%s failed", name)
+
+        return Thread(target=loop, name=name, daemon=True)

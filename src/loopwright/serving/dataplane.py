@@ -1,0 +1,144 @@
+"""Rows in, outputs and their record out: what all doors share."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+
+import numpy as np
+
+from loopwright.core.clock import Clock
+from loopwright.errors import HostingError, LoopwrightError, NotFoundError, RequestError
+from loopwright.serving.endpoints import Endpoints, LiveEndpoint, LiveVariant
+from loopwright.serving.models import Outputs
+from loopwright.serving.recorder import Failed, Recorder, Served
+from loopwright.serving.tabular import Rows, Values, key_text, shown
+
+ID = re.compile(r"[\x21-\x7e]{1,128}")
+"""What a prediction id may look like: it travels in headers, keys of outcomes and file columns."""
+
+Read = Callable[[LiveEndpoint], tuple[Rows, str | None]]
+"""A door's way to its rows, and to the prediction id if the body gives one. Raises `RequestError`."""
+
+
+@dataclass(slots=True)
+class Call:
+    """What surrounds the rows. `variant` and `version` name who should answer, `key` whose request it is."""
+
+    endpoint: str | None
+    began: float
+    prediction_id: str | None = None
+    key: str | None = None
+    variant: str | None = None
+    version: str | None = None
+
+
+@dataclass(slots=True)
+class Answer:
+    """What came of a call, and who gave it."""
+
+    prediction_id: str
+    outputs: Outputs
+    live: LiveVariant
+
+
+class Dataplane:
+    """Routes, predicts and records. One a worker; its methods belong to the event loop's thread."""
+
+    def __init__(self, endpoints: Endpoints, recorder: Recorder, clock: Clock, max_rows: int) -> None:
+        self._endpoints = endpoints
+        self._recorder = recorder
+        self._clock = clock
+        self._max_rows = max_rows
+        self._prefix = secrets.token_hex(6)
+        self._numbers = count()
+
+    def endpoint(self, name: str | None) -> LiveEndpoint:
+        """The endpoint in force called `name`; the only one where no name is given. Raises `NotFoundError` or
+        `HostingError` (it is known, but not ready).
+        """
+        live = self._endpoints.live
+        if name is None:
+            if len(live) == 1:
+                return next(iter(live.values()))
+            raise NotFoundError(
+                f"this server serves {len(live)} endpoints, and the request names none",
+                remedy="name it in the header X-Loopwright-Endpoint, or post to /endpoints/<name>/invocations",
+            )
+        found = live.get(name)
+        if found is None:
+            if name in self._endpoints.faults:
+                raise HostingError(f"endpoint {name} is not ready", remedy="look at the server's /status")
+            raise NotFoundError(f"there is no endpoint {shown(name)}", remedy=f"there are: {', '.join(sorted(live))}")
+        return found
+
+    async def infer(self, call: Call, read: Read) -> Answer:
+        """Read the rows, let a variant answer them, and record it.
+
+        Raises `NotFoundError`, `RequestError`, `FeatureError`, `BundleError` and `HostingError`.
+        """
+        endpoint = self.endpoint(call.endpoint)
+        live: LiveVariant | None = None
+        try:
+            live = self._targeted(endpoint, call)
+            rows, body_id = read(endpoint)
+            prediction_id = self._identify(call.prediction_id or body_id)
+            live = live or endpoint.route(call.key or _first_key(endpoint, rows) or prediction_id)
+            outputs = await live.model.predict(rows.columns, self._counted(rows))
+        except LoopwrightError as error:
+            self._recorder.failed(Failed(live or endpoint.route(call.key or ""), self._clock.now(), error_kind(error)))
+            raise
+        latency = 1000 * (time.perf_counter() - call.began)
+        self._recorder.served(
+            Served(live, prediction_id, rows.count, self._clock.now(), call.key, latency, rows.columns, outputs)
+        )
+        return Answer(prediction_id, outputs, live)
+
+    def refused(self, call: Call, error: LoopwrightError) -> None:
+        """Count a request that was turned away before its rows could be read."""
+        endpoint = self._endpoints.live.get(call.endpoint or "")
+        if endpoint is not None:
+            self._recorder.failed(Failed(endpoint.route(call.key or ""), self._clock.now(), error_kind(error)))
+
+    def _targeted(self, endpoint: LiveEndpoint, call: Call) -> LiveVariant | None:
+        if call.version is not None:
+            return endpoint.version(call.version)
+        return endpoint.named(call.variant) if call.variant is not None else None
+
+    def _identify(self, given: str | None) -> str:
+        if given is None:
+            return f"{self._prefix}{next(self._numbers):08x}"
+        if not ID.fullmatch(given):
+            raise RequestError(
+                f"the prediction id is {shown(given)}", remedy="send 1 to 128 printable ASCII characters, no blanks"
+            )
+        return given
+
+    def _counted(self, rows: Rows) -> int:
+        if rows.count == 0:
+            raise RequestError("the request holds no rows", remedy="send at least one row")
+        if rows.count > self._max_rows:
+            raise RequestError(
+                f"the request holds {rows.count:,} rows", remedy=f"send {self._max_rows:,} at most, or use batch"
+            )
+        return rows.count
+
+
+def error_kind(error: LoopwrightError) -> str:
+    """How summaries and error bodies name what went wrong: `request`, `model` or `overload`."""
+    if isinstance(error, RequestError | NotFoundError):
+        return "request"
+    return "overload" if isinstance(error, HostingError) else "model"
+
+
+def _first_key(endpoint: LiveEndpoint, rows: Rows) -> str | None:
+    """A request is answered by one variant: that of its first row's key."""
+    column: Values | None = rows.columns.get(endpoint.revision.sticky_by or "")
+    if column is None or len(column) == 0:
+        return None
+    first = column[0]
+    return key_text(first.item() if isinstance(first, np.generic) else first)

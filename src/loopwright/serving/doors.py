@@ -1,0 +1,253 @@
+"""The server's doors over HTTP: which path and method lead where, what comes in, what goes out, and every refusal."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+import orjson
+
+from loopwright.errors import HostingError, LoopwrightError, NotFoundError, RequestError
+from loopwright.serving import protocol_v2
+from loopwright.serving.background import Status
+from loopwright.serving.body import BodyTooLargeError, read_body
+from loopwright.serving.dataplane import Answer, Call, Dataplane, error_kind
+from loopwright.serving.endpoints import Endpoints, LiveEndpoint
+from loopwright.serving.invocations import decode_rows, encode_rows
+from loopwright.serving.rsgi import HTTPProtocol, ProtocolClosed, Scope
+from loopwright.serving.tabular import Rows, shown
+from loopwright.serving.totals import Totals
+
+log = logging.getLogger("loopwright.serving")
+
+Headers = list[tuple[str, str]]
+
+
+@dataclass(slots=True)
+class Reply:
+    """An answer's status, headers and bytes."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+class Doors:
+    """One HTTP request to one reply. `gauges` are figures of the moment, for `/metrics`."""
+
+    def __init__(
+        self,
+        plane: Dataplane,
+        endpoints: Endpoints,
+        status: Status,
+        totals: Totals,
+        gauges: Callable[[], dict[str, float]],
+        *,
+        token: str | None,
+        max_body: int,
+    ) -> None:
+        self._plane = plane
+        self._endpoints = endpoints
+        self._status = status
+        self._totals = totals
+        self._gauges = gauges
+        self._authorization = f"Bearer {token}".encode() if token else None
+        self._max_body = max_body
+        self._pages: dict[str, Callable[[], Reply]] = {
+            "/v2": lambda: _json(200, _SERVER),
+            "/v2/": lambda: _json(200, _SERVER),
+            "/status": self._status_page,
+            "/metrics": self._metrics_page,
+        }
+        self._health: dict[str, Callable[[], Reply]] = {
+            "/ping": self._ready_page,
+            "/healthz": lambda: _json(200, {"live": True}),
+            "/v2/health/live": lambda: _json(200, {"live": True}),
+            "/v2/health/ready": self._ready_page,
+        }
+
+    async def __call__(self, scope: Scope, proto: HTTPProtocol) -> None:
+        """Answer, whatever comes: a client's mistake is told in the protocol's own error shape."""
+        began = time.perf_counter()
+        try:
+            reply = await self._reply(scope, proto, began)
+        except LoopwrightError as error:
+            reply = _refusal(error)
+        except ProtocolClosed:
+            return
+        except Exception:
+            log.exception("%s %s", scope.method, scope.path)
+            reply = _json(500, {"error": "the server failed at this request", "kind": "server"})
+        proto.response_bytes(reply.status, reply.headers, reply.body)
+
+    async def _reply(self, scope: Scope, proto: HTTPProtocol, began: float) -> Reply:
+        path = scope.path
+        health = self._health.get(path)
+        if health is not None:
+            return health() if scope.method == "GET" else _not_allowed(scope, "GET")
+        if self._authorization and not hmac.compare_digest(_header(scope, "authorization"), self._authorization):
+            return _json(
+                401, {"error": "a bearer token is required", "kind": "request"}, ("www-authenticate", "Bearer")
+            )
+        infer = self._inference(path.split("/"), scope, began)
+        if infer is not None:
+            return await infer(proto) if scope.method == "POST" else _not_allowed(scope, "POST")
+        page = self._pages.get(path) or self._model_page(path.split("/"))
+        if page is None:
+            raise NotFoundError(f"there is no {shown(path)}", remedy="see /v2, /ping, /invocations, /status")
+        return page() if scope.method == "GET" else _not_allowed(scope, "GET")
+
+    def _inference(
+        self, parts: list[str], scope: Scope, began: float
+    ) -> Callable[[HTTPProtocol], Awaitable[Reply]] | None:
+        match parts:
+            case ["", "v2", "models", name, "infer"]:
+                return partial(self._infer, scope, Call(name, began))
+            case ["", "v2", "models", name, "versions", number, "infer"]:
+                return partial(self._infer, scope, Call(name, began, version=number))
+            case ["", "endpoints", name, "invocations"]:
+                return partial(self._invoke, scope, Call(name, began))
+            case ["", "invocations"]:
+                return partial(self._invoke, scope, Call(scope.headers.get("x-loopwright-endpoint"), began))
+        return None
+
+    async def _infer(self, scope: Scope, call: Call, proto: HTTPProtocol) -> Reply:
+        """Open Inference Protocol v2."""
+        body = await self._body(scope, proto, call)
+        _surround(call, scope)
+        request: protocol_v2.InferenceRequest | None = None
+
+        def read(endpoint: LiveEndpoint) -> tuple[Rows, str | None]:
+            nonlocal request
+            request = protocol_v2.decode_request(body)
+            protocol_v2.check_outputs(request, endpoint.signature)
+            return protocol_v2.request_rows(request, endpoint.signature), request.id
+
+        answer = await self._plane.infer(call, read)
+        wanted = request.outputs if request else None
+        encoded = protocol_v2.encode_response(
+            call.endpoint or "", answer.prediction_id, answer.live, answer.outputs, wanted
+        )
+        return Reply(200, _headers(answer, "application/json"), encoded)
+
+    async def _invoke(self, scope: Scope, call: Call, proto: HTTPProtocol) -> Reply:
+        """SageMaker and MLflow scoring."""
+        body = await self._body(scope, proto, call)
+        _surround(call, scope)
+        call.variant = call.variant or scope.headers.get("x-amzn-sagemaker-target-variant")
+        call.prediction_id = call.prediction_id or scope.headers.get("x-amzn-sagemaker-inference-id")
+        content_type = scope.headers.get("content-type") or ""
+
+        def read(endpoint: LiveEndpoint) -> tuple[Rows, str | None]:
+            return decode_rows(body, content_type, endpoint.signature), None
+
+        answer = await self._plane.infer(call, read)
+        accept = scope.headers.get("accept") or ""
+        kind, encoded = encode_rows(answer.outputs, answer.live.model.manifest, accept)
+        headers = _headers(answer, kind)
+        headers.append(("x-amzn-invoked-production-variant", answer.live.variant.name))
+        return Reply(200, headers, encoded)
+
+    async def _body(self, scope: Scope, proto: HTTPProtocol, call: Call) -> bytes:
+        try:
+            return await read_body(scope, proto, self._max_body)
+        except LoopwrightError as error:
+            self._plane.refused(call, error)
+            raise
+
+    def _model_page(self, parts: list[str]) -> Callable[[], Reply] | None:
+        match parts:
+            case ["", "v2", "models", name]:
+                return partial(self._metadata, name, None)
+            case ["", "v2", "models", name, "ready"]:
+                return partial(self._model_ready, name, None)
+            case ["", "v2", "models", name, "versions", number]:
+                return partial(self._metadata, name, number)
+            case ["", "v2", "models", name, "versions", number, "ready"]:
+                return partial(self._model_ready, name, number)
+        return None
+
+    def _metadata(self, name: str, number: str | None) -> Reply:
+        endpoint = self._plane.endpoint(name)
+        live = endpoint.version(number) if number is not None else endpoint.variants[0]
+        return _json(200, protocol_v2.model_metadata(name, endpoint, live))
+
+    def _model_ready(self, name: str, number: str | None) -> Reply:
+        endpoint = self._plane.endpoint(name)
+        if number is not None:
+            endpoint.version(number)
+        return _json(200, {"name": name, "ready": True})
+
+    def _ready_page(self) -> Reply:
+        if self._endpoints.ready:
+            return _json(200, {"ready": True})
+        return _json(503, {"ready": False, "error": "not every endpoint is loaded; look at /status"})
+
+    def _status_page(self) -> Reply:
+        record = self._status.record()
+        return _json(
+            200,
+            {
+                "server": record.server,
+                "at": record.at,
+                "revisions": record.revisions,
+                "digests": self._status.digests,
+                "faults": record.faults,
+                "dropped": record.dropped,
+            },
+        )
+
+    def _metrics_page(self) -> Reply:
+        text = self._totals.prometheus(self._status.server, self._gauges())
+        return Reply(200, [("content-type", "text/plain; version=0.0.4; charset=utf-8")], text.encode())
+
+
+def _surround(call: Call, scope: Scope) -> None:
+    headers = scope.headers
+    call.key = headers.get("x-loopwright-key")
+    call.variant = headers.get("x-loopwright-variant")
+    call.prediction_id = headers.get("x-loopwright-prediction-id")
+
+
+def _headers(answer: Answer, content_type: str) -> Headers:
+    return [
+        ("content-type", content_type),
+        ("x-loopwright-prediction-id", answer.prediction_id),
+        ("x-loopwright-variant", answer.live.variant.name),
+        ("x-loopwright-version", str(answer.live.variant.version)),
+    ]
+
+
+def _refusal(error: LoopwrightError) -> Reply:
+    """The error in the shape that both protocols have. A model that fails at these rows is a 422, never a 500."""
+    text = f"{error.message}: {error.remedy}" if error.remedy else error.message
+    body = {"error": text, "kind": error_kind(error)}
+    if isinstance(error, BodyTooLargeError):
+        return _json(413, body, ("connection", "close"))
+    if isinstance(error, NotFoundError):
+        return _json(404, body)
+    if isinstance(error, RequestError):
+        return _json(400, body)
+    return _json(503, body, ("retry-after", "1")) if isinstance(error, HostingError) else _json(422, body)
+
+
+def _not_allowed(scope: Scope, method: str) -> Reply:
+    text = f"{scope.path} takes {method}, not {scope.method}"
+    return _json(405, {"error": text, "kind": "request"}, ("allow", method))
+
+
+def _json(status: int, body: Any, *headers: tuple[str, str]) -> Reply:
+    return Reply(status, [("content-type", "application/json"), *headers], orjson.dumps(body))
+
+
+def _header(scope: Scope, name: str) -> bytes:
+    return (scope.headers.get(name) or "").encode("utf-8", "replace")
+
+
+_SERVER = {"name": "loopwright", "version": version("loopwright"), "extensions": []}

@@ -1,0 +1,203 @@
+"""What this server serves: the newest revision of each endpoint whose bundles it could load."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from loopwright.bundle.records import Signature
+from loopwright.core.ids import NAME
+from loopwright.errors import LoopwrightError, NotFoundError, StorageError
+from loopwright.ports.storage import Storage
+from loopwright.serving.models import LoadedModel, Shelf
+from loopwright.serving.router import bounds, pick, place
+from loopwright.traffic.records import (
+    EndpointRevision,
+    Variant,
+    decode_revision,
+    revision_digest,
+    revision_key,
+    revisions_folder,
+)
+
+log = logging.getLogger("loopwright.serving")
+
+BACK = 10
+"""How many revisions a starting server goes back through to find one that it can serve."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LiveVariant:
+    """A variant in force, with its model in memory."""
+
+    revision: EndpointRevision
+    variant: Variant
+    model: LoadedModel
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LiveEndpoint:
+    """A revision in force. `digest` is the revision's, so that two servers can be seen to serve the same."""
+
+    revision: EndpointRevision
+    digest: str
+    variants: tuple[LiveVariant, ...]
+    upper: tuple[float, ...]
+
+    @property
+    def signature(self) -> Signature:
+        """What the endpoint takes: its first variant's signature."""
+        return self.variants[0].model.manifest.signature
+
+    def route(self, key: str) -> LiveVariant:
+        """The variant that answers `key`."""
+        if len(self.variants) == 1:
+            return self.variants[0]
+        return self.variants[pick(self.upper, place(self.revision.endpoint, key))]
+
+    def named(self, target: str) -> LiveVariant:
+        """The variant called `target`. Raises `NotFoundError`."""
+        for one in self.variants:
+            if one.variant.name == target:
+                return one
+        have = ", ".join(one.variant.name for one in self.variants)
+        raise NotFoundError(
+            f"endpoint {self.revision.endpoint} has no variant {target[:64]!r}", remedy=f"its variants are: {have}"
+        )
+
+    def version(self, number: str) -> LiveVariant:
+        """The variant that serves this model version. Raises `NotFoundError`."""
+        for one in self.variants:
+            if str(one.variant.version) == number:
+                return one
+        have = ", ".join(str(one.variant.version) for one in self.variants)
+        raise NotFoundError(
+            f"endpoint {self.revision.endpoint} does not serve version {number[:64]!r}", remedy=f"it serves: {have}"
+        )
+
+
+class Endpoints:
+    """Follows the revisions of the endpoints `names` (of every endpoint, if None).
+
+    `live` and `faults` are replaced, never changed, so that requests read them without a lock. One thread may `look`.
+    """
+
+    def __init__(self, storage: Storage, shelf: Shelf, names: Sequence[str] | None) -> None:
+        self.live: dict[str, LiveEndpoint] = {}
+        self.faults: dict[str, str] = {}
+        self._storage = storage
+        self._shelf = shelf
+        self._names = None if names is None else tuple(names)
+        self._known: set[str] = set(names or ())
+        self._seen: dict[str, int] = {}
+        self._pending: dict[str, int] = {}
+        self._previous: dict[str, set[str]] = {}
+
+    def discover(self) -> None:
+        """Look for endpoints not known yet. Raises `StorageError`."""
+        if self._names is None:
+            found = {key.split("/")[1] for key in self._storage.list("endpoints/") if key.count("/") == 2}
+            self._known |= {name for name in found if NAME.fullmatch(name)}
+
+    def look(self) -> bool:
+        """Take up what is new; whether anything changed. Never raises for a revision or bundle that is at fault."""
+        before = (self.live, self.faults)
+        for name in sorted(self._known):
+            try:
+                self._follow(name)
+            except StorageError as error:
+                self._fault(name, f"the store cannot be read: {error}")
+        return before != (self.live, self.faults)
+
+    @property
+    def ready(self) -> bool:
+        """Whether every endpoint asked for is served; at least one, where all are."""
+        return bool(self.live) and all(name in self.live for name in self._names or ())
+
+    def _follow(self, name: str) -> None:
+        if name not in self._seen:
+            return self._start(name)
+        newest = self._seen[name]
+        while self._read(name, newest + 1) is not None:
+            newest += 1
+            self._seen[name] = newest
+            self._pending[name] = newest
+        if (number := self._pending.get(name)) is not None:
+            self._take_up(name, number)
+        elif self.faults.get(name, "").startswith("the store"):
+            self._fault(name, None)
+        return None
+
+    def _start(self, name: str) -> None:
+        """The newest revision; where that cannot be served, the newest that can."""
+        keys = list(self._storage.list(revisions_folder(name)))
+        numbers = [int(stem) for key in keys if (stem := key.rsplit("/", 1)[1].removesuffix(".json")).isdecimal()]
+        if not numbers:
+            return
+        newest = max(numbers)
+        self._seen[name] = newest
+        first_fault = None
+        for number in range(newest, max(0, newest - BACK), -1):
+            if self._take_up(name, number):
+                break
+            if name in self._pending:  # the store is away: begin again at the next look
+                del self._seen[name]
+                return
+            first_fault = first_fault or self.faults.get(name)
+        self._fault(name, first_fault)
+
+    def _take_up(self, name: str, number: int) -> bool:
+        data = self._read(name, number)
+        try:
+            live = self._load(name, number, data)
+        except StorageError as error:  # tried again at the next look
+            self._fault(name, f"the store cannot be read for revision {number}: {error}")
+            self._pending[name] = max(number, self._seen[name])
+            return False
+        except (LoopwrightError, ValueError) as error:
+            self._pending.pop(name, None)
+            self._fault(name, f"revision {number} cannot be served: {error}")
+            return False
+        self._pending.pop(name, None)
+        self._swap(live)
+        return True
+
+    def _load(self, name: str, number: int, data: bytes | None) -> LiveEndpoint:
+        if data is None:
+            raise NotFoundError(f"revision {number} of {name} is gone")
+        revision = decode_revision(data)
+        if revision.endpoint != name or not revision.variants:
+            raise ValueError(f"it is a revision of {revision.endpoint!r} with {len(revision.variants)} variants")
+        variants = tuple(LiveVariant(revision, one, self._shelf.take(one)) for one in revision.variants)
+        return LiveEndpoint(
+            revision, revision_digest(data), variants, bounds([one.weight for one in revision.variants])
+        )
+
+    def _swap(self, live: LiveEndpoint) -> None:
+        name = live.revision.endpoint
+        former = self.live.get(name)
+        self.live = {**self.live, name: live}
+        self._fault(name, None)
+        log.info("%s: revision %d is in force", name, live.revision.number)
+        self._previous[name] = _digests(former) if former else set()
+        in_use = set().union(*(_digests(one) for one in self.live.values()), *self._previous.values())
+        self._shelf.keep_only(in_use)  # the former revision's models stay: a rollback is then immediate
+
+    def _fault(self, name: str, text: str | None) -> None:
+        if self.faults.get(name) == text:
+            return
+        others = {key: fault for key, fault in self.faults.items() if key != name}
+        self.faults = {**others, name: text} if text else others
+        if text:
+            log.warning("%s: %s", name, text)
+
+    def _read(self, name: str, number: int) -> bytes | None:
+        try:
+            return self._storage.get(revision_key(name, number))
+        except NotFoundError:
+            return None
+
+
+def _digests(endpoint: LiveEndpoint) -> set[str]:
+    return {one.variant.bundle_digest for one in endpoint.variants}

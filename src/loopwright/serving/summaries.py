@@ -1,0 +1,146 @@
+"""Windowed summaries: every served request counted, whether or not it is captured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loopwright.bundle.bins import count_categories, count_numbers, width
+from loopwright.bundle.records import ReferenceColumn
+from loopwright.serving.endpoints import LiveVariant
+from loopwright.serving.recorder import Failed, Lost, Served
+from loopwright.serving.tabular import Values
+from loopwright.serving.typed import as_numbers, as_texts, gathered
+from loopwright.traffic.predictions import INPUT, OUTPUT
+from loopwright.traffic.summary import LATENCY_EDGES_MS, ColumnCounts, WindowSummary
+
+WindowKey = tuple[LiveVariant, int]
+
+
+class Windows:
+    """Windows of `seconds`, by variant, aligned to the epoch so that all servers cut time at the same moments."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._open: dict[WindowKey, _Window] = {}
+
+    def add(self, served: Sequence[Served], failed: Sequence[Failed], lost: dict[LiveVariant, Lost]) -> None:
+        """Count what happened, each record in the window of its own time, however late it comes."""
+        groups: dict[WindowKey, list[Served]] = {}
+        for record in served:
+            groups.setdefault((record.live, self._place(record.at)), []).append(record)
+        for key, records in groups.items():
+            self._window(key).serve(records)
+        for failure in failed:
+            errors = self._window((failure.live, self._place(failure.at))).errors
+            errors[failure.kind] = errors.get(failure.kind, 0) + 1
+        for live, tally in lost.items():
+            self.drop(live, tally.at, tally.rows, requests=tally.requests)
+
+    def drop(self, live: LiveVariant, at: datetime, rows: int, *, requests: int = 0) -> None:
+        """Count rows whose capture is lost, and requests of which nothing else is known."""
+        window = self._window((live, self._place(at)))
+        window.dropped += rows
+        window.requests += requests
+        window.rows += rows if requests else 0
+
+    def closed(self, now: datetime | None) -> list[WindowSummary]:
+        """The windows that ended before `now` (all, where None), taken out. What comes for one later opens it again."""
+        last = math.inf if now is None else self._place(now)
+        done = [key for key in self._open if key[1] < last]
+        return [self._open.pop(key).summary(key[0], self._start(key[1]), self._seconds) for key in done]
+
+    def _window(self, key: WindowKey) -> _Window:
+        window = self._open.get(key)
+        if window is None:
+            window = self._open[key] = _Window(_countable(key[0]))
+        return window
+
+    def _place(self, at: datetime) -> int:
+        return math.floor(at.timestamp() / self._seconds)
+
+    def _start(self, place: int) -> datetime:
+        return datetime.fromtimestamp(place * self._seconds, UTC)
+
+
+@dataclass(slots=True)
+class _Counts:
+    column: ReferenceColumn
+    bins: NDArray[np.int64]
+    missing: int = 0
+    unseen: int = 0
+
+    def add(self, values: Values) -> None:
+        if self.column.kind == "number":
+            counts = count_numbers(self.column.edges, as_numbers(values))
+        else:
+            counts = count_categories(self.column.values, as_texts(values))
+        self.bins += counts
+        if (elsewhere := len(values) - int(counts.sum())) > 0:
+            missing = sum(value is None or value != value for value in values)  # NaN is not itself
+            self.missing += missing
+            self.unseen += elsewhere - missing
+
+
+@dataclass(slots=True)
+class _Window:
+    reference: Sequence[ReferenceColumn]
+    requests: int = 0
+    rows: int = 0
+    dropped: int = 0
+    errors: dict[str, int] = field(default_factory=dict)
+    latency: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(LATENCY_EDGES_MS) + 1, dtype=np.int64))
+    columns: dict[str, _Counts] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.columns = {one.name: _Counts(one, np.zeros(width(one), dtype=np.int64)) for one in self.reference}
+
+    def serve(self, records: Sequence[Served]) -> None:
+        self.requests += len(records)
+        self.rows += sum(one.rows for one in records)
+        taken = np.array([one.latency_ms for one in records])
+        places = np.searchsorted(LATENCY_EDGES_MS, taken, side="left")
+        self.latency += np.bincount(places, minlength=len(self.latency))
+        for name, counts in self.columns.items():
+            find = _finder(name)
+            counts.add(gathered([(find(one), one.rows) for one in records]))
+
+    def summary(self, live: LiveVariant, start: datetime, seconds: float) -> WindowSummary:
+        return WindowSummary(
+            endpoint=live.revision.endpoint,
+            revision=live.revision.number,
+            variant=live.variant.name,
+            version=live.variant.version,
+            start=start,
+            seconds=seconds,
+            requests=self.requests,
+            rows=self.rows,
+            errors=self.errors,
+            latency=tuple(self.latency.tolist()),
+            columns={name: _frozen(counts) for name, counts in self.columns.items()},
+            dropped=self.dropped,
+        )
+
+
+def _countable(live: LiveVariant) -> Sequence[ReferenceColumn]:
+    """The reference's columns that are one value a row in requests and answers."""
+    signature, reference = live.model.manifest.signature, live.model.reference
+    found = {INPUT + one.name for one in signature.inputs}
+    found |= {OUTPUT + one.name for one in signature.outputs if not one.width}
+    return [column for column in reference.columns if column.name in found] if reference else ()
+
+
+def _finder(name: str) -> Callable[[Served], Values | None]:
+    """How a reference column is found in a record: `input.<column>` or `output.<name>`."""
+    if name.startswith(INPUT):
+        return lambda record: record.columns.get(name[len(INPUT) :])
+    return lambda record: record.outputs.get(name[len(OUTPUT) :])
+
+
+def _frozen(counts: _Counts) -> ColumnCounts:
+    return ColumnCounts(bins=tuple(counts.bins.tolist()), missing=counts.missing, unseen=counts.unseen)

@@ -1,0 +1,102 @@
+"""Rows as clients spell them (records, rows by position, columns) to equally long columns by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loopwright.bundle.encoding import category_text
+from loopwright.bundle.records import Signature
+from loopwright.errors import RequestError
+
+Values = list[Any] | NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """`count` rows by column; every column holds `count` values."""
+
+    columns: dict[str, Values]
+    count: int
+
+
+def from_columns(columns: Mapping[str, Values], what: str) -> Rows:
+    """Columns as they are. Raises `RequestError` where one is no list, or not as long as the others."""
+    counts = {}
+    for name, values in columns.items():
+        if not isinstance(values, list | np.ndarray):
+            raise RequestError(
+                f"{what}: the column {shown(name)} holds {shown(values)}", remedy="send a list, one value for each row"
+            )
+        counts[len(values)] = name
+    if len(counts) > 1:
+        (first, one), (second, other) = sorted(counts.items())[:2]
+        raise RequestError(
+            f"{what}: the column {shown(one)} has {first} values, {shown(other)} has {second}",
+            remedy="send one value for each row and column",
+        )
+    return Rows(dict(columns), next(iter(counts), 0))
+
+
+def from_records(records: Sequence[Any], signature: Signature, what: str) -> Rows:
+    """Rows as objects, or as lists of values in the signature's order. Raises `RequestError` naming row and column."""
+    if records and isinstance(records[0], list):
+        return from_positions(records, [one.name for one in signature.inputs], what)
+    for number, record in enumerate(records):
+        if not isinstance(record, dict):
+            raise RequestError(
+                f"{what}: row {number} is {shown(record)}", remedy="send each row as an object of columns and values"
+            )
+    columns: dict[str, Values] = {}
+    present = (
+        {name for record in records for name in record} if len(records) > 1 else set(records[0] if records else ())
+    )
+    for one in signature.inputs:
+        if one.required and one.name in present:
+            columns[one.name] = _required(records, one.name, what)
+        elif one.name in present:
+            columns[one.name] = [record.get(one.name) for record in records]
+    for name in present - columns.keys():
+        columns[name] = [record.get(name) for record in records]
+    return Rows(columns, len(records))
+
+
+def from_positions(rows: Sequence[Any], names: Sequence[str], what: str) -> Rows:
+    """Rows as lists of values that stand for `names`, in order. Raises `RequestError` naming the row."""
+    width = len(names)
+    for number, row in enumerate(rows):
+        if not isinstance(row, list) or len(row) != width:
+            found = f"{len(row)} values" if isinstance(row, list) else shown(row)
+            raise RequestError(
+                f"{what}: row {number} has {found}, but {width} are expected",
+                remedy=f"send {', '.join(names)}, in this order",
+            )
+    return Rows({name: list(values) for name, values in zip(names, zip(*rows, strict=True), strict=True)}, len(rows))
+
+
+def shown(value: Any) -> str:
+    """A client's value in an error message: short, and sound to print."""
+    text = "a list" if isinstance(value, list) else "an object" if isinstance(value, dict) else repr(value)
+    return (text if len(text) <= 80 else text[:77] + "...").encode("ascii", "backslashreplace").decode()
+
+
+def key_text(value: Any) -> str | None:
+    """A key as text: the same for 7, 7.0 and "7"; None for what cannot be a key."""
+    try:
+        return category_text(value)
+    except TypeError:
+        return None
+
+
+def _required(records: Sequence[dict[str, Any]], name: str, what: str) -> list[Any]:
+    try:
+        return [record[name] for record in records]
+    except KeyError:
+        row = next(number for number, record in enumerate(records) if name not in record)
+        raise RequestError(
+            f"{what}: row {row} lacks the column {name!r}, which other rows have", remedy="send null where unknown"
+        ) from None
