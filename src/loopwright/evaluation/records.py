@@ -1,4 +1,4 @@
-"""The evaluation room's records: estimates, comparisons, the report and the gate's decision."""
+"""The evaluation room's records: the task, estimates, comparisons, the report and the gate's decision."""
 
 from __future__ import annotations
 
@@ -6,9 +6,40 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from loopwright.core.decision import Decision
+from loopwright.data.records import DatasetVersion
 from loopwright.declare import TaskName
+from loopwright.training.records import Candidate
 
 Who = Literal["candidate", "champion", "dummy"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Champion:
+    """The version to be held against: its bundle's folder, and the newest row it was trained on (`trained_until`).
+
+    `evaluated_folder` and `evaluated_trained_until` are the same for the candidate that it was before its refit. Both
+    moments are ISO 8601 values of the time column, or numbers of rows where rows are ordered without one.
+    """
+
+    version: int
+    folder: str
+    evaluated_folder: str | None = None
+    trained_until: str | None = None
+    evaluated_trained_until: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvaluateTask:
+    """An evaluation job's task: hold `candidate` against `champion` and a dummy on the test rows of `dataset`.
+
+    The reference and the pictures go below the object-store folder `folder`.
+    """
+
+    candidate: Candidate
+    dataset: DatasetVersion
+    champion: Champion | None
+    folder: str
+    run_id: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -24,22 +55,28 @@ class Estimate:
 class Comparison:
     """Candidate minus champion (or dummy) in one metric on the same rows, signed so that more is better.
 
-    `low` is the lower end of the one-sided interval at `confidence`; `rows` are the rows that neither was trained on.
+    `low` and `high` each bound the difference on one side at `confidence`; None where too few rows allow no bound.
+    `rows` are those that neither was trained on, `baseline` the other's figure on them. `sibling` says that the
+    champion stands for itself as it was evaluated, before its refit.
     """
 
     against: Who
     metric: str
     difference: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     confidence: float
     rows: int
     baseline: float
+    sibling: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SliceReport:
-    """Metrics of the candidate (and the champion, where there is one) on the rows where `column` is `value`."""
+    """Metrics of the candidate on the test rows where `column` is `value`.
+
+    `champion` has them too where it can be held against all test rows.
+    """
 
     column: str
     value: str
@@ -52,9 +89,10 @@ class SliceReport:
 class EvaluationReport:
     """How the candidate did on rows that nothing was trained on.
 
-    `metrics[who][name]` is an `Estimate`. `comparisons` are against the dummy, and the champion where there is one.
-    `pictures` maps a name to the object-store key of a PNG. `latency_ms` is the median for one row, `size_mb` the
-    bundle's size. `reference` is the object-store key of the evaluation rows' `Reference`.
+    `metrics[who][name]` is an `Estimate`: candidate and dummy on all `rows`, the champion on those of its comparison.
+    `dummy` says in words what the dummy does. `comparisons` are in `metric`, against the dummy, and the champion where
+    there is one that can be compared. `pictures` maps a name to the object-store key of a PNG. `latency_ms` is the
+    median for one row, `size_mb` the bundle's size. `reference` is the key of the evaluation rows' `Reference`.
     """
 
     candidate: str
@@ -68,13 +106,21 @@ class EvaluationReport:
     latency_ms: float
     size_mb: float
     reference: str
+    dummy: str = ""
     pictures: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    def against(self, who: Who) -> Comparison | None:
+        """The comparison with `who`, if there is one."""
+        return next((one for one in self.comparisons if one.against == who), None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GateDecision:
-    """Whether the candidate may go on, and why; bound to it for good."""
+    """Whether the candidate may go on, and why; bound to it for good.
+
+    With `needs_approval` it may go on only once a person has said so.
+    """
 
     candidate: str
     champion: int | None

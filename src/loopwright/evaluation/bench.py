@@ -1,0 +1,83 @@
+"""The bench: one set of test rows, and how whoever stands on it is measured and compared."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from loopwright.declare import METRICS
+from loopwright.evaluation.records import Comparison, Estimate, Who
+from loopwright.evaluation.rows import Floats, History, Mask, Places, resampling
+from loopwright.evaluation.tasks import Scores, Task
+from loopwright.statistics.bootstrap import difference, interval
+from loopwright.statistics.metrics import METRICS_OF, prepare
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Contender:
+    """Somebody's `scores` on the test rows `[n]`, and which of these rows (`unseen` `[n]`) it was not trained on.
+
+    A binary score makes a row positive from `threshold` on. `sibling`: see `Comparison`.
+    """
+
+    who: Who
+    scores: Scores
+    unseen: Mask
+    threshold: float = 0.5
+    sibling: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bench:
+    """The test rows at `places`, in their order, with what came true; `metric` decides."""
+
+    task: Task
+    classes: tuple[str, ...]
+    metric: str
+    history: History
+    places: Places
+    confidence: float
+    seed: int
+
+    @property
+    def truth(self) -> Floats:
+        return self.history.truth[self.places]
+
+    def estimates(self, one: Contender) -> dict[str, Estimate]:
+        """Every metric that has a meaning on the rows the contender has not seen, with its interval at 95 %."""
+        rows = np.flatnonzero(one.unseen)
+        draws = resampling(self.history, self.places[rows], self.seed)
+        found = {}
+        for name in METRICS_OF[self.task.name]:
+            statistic = prepare(self.task.name, name, self.truth[rows], one.scores[rows], threshold=one.threshold)
+            estimate = interval(statistic, draws) if statistic else None
+            if estimate:
+                found[name] = Estimate(value=estimate.value, low=estimate.low, high=estimate.high)
+        return found
+
+    def compare(self, candidate: Contender, other: Contender) -> Comparison | None:
+        """Candidate minus `other` where neither was trained; None where the metric has no meaning there."""
+        rows = np.flatnonzero(candidate.unseen & other.unseen)
+        ours, theirs = (
+            prepare(self.task.name, self.metric, self.truth[rows], one.scores[rows], threshold=one.threshold)
+            for one in (candidate, other)
+        )
+        if ours is None or theirs is None:
+            return None
+        draws = resampling(self.history, self.places[rows], self.seed)
+        more = METRICS[self.metric][1]
+        found = difference(ours, theirs, draws, more_is_better=more, confidence=self.confidence)
+        if found is None:
+            return None
+        return Comparison(
+            against=other.who,
+            metric=self.metric,
+            difference=found.difference,
+            low=found.low,
+            high=found.high,
+            confidence=self.confidence,
+            rows=len(rows),
+            baseline=theirs.value(),
+            sibling=other.sibling,
+        )
