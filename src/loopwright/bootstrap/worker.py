@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from loopwright.bootstrap.platform import Platform
-from loopwright.data.newness import source_state
+from loopwright.data.newness import SourceWatch
 from loopwright.declare import Declaration
 from loopwright.errors import LoopwrightError
 from loopwright.loop import STAGES
@@ -48,6 +48,7 @@ class Worker:
         self.platform = platform
         self.name = f"{socket.gethostname()}/{os.getpid()}"
         self.stopping = threading.Event()
+        self._watch = SourceWatch(platform.root, platform.storage, self._scratch, platform.clock)
         self._release_dead_workers()
 
     def work(self, *, run_id: str | None = None, only: str | None = None) -> Run | None:
@@ -127,7 +128,8 @@ class Worker:
         }
 
     def _source(self, declaration: Declaration) -> SourceState:
-        return source_state(declaration, self.platform.root, self.platform.storage, self._scratch)
+        version, newest = self._watch.look(declaration)
+        return SourceState(digest=version.digest, rows=version.rows, newest=newest)
 
     def _release_dead_workers(self) -> None:
         host = socket.gethostname()

@@ -19,6 +19,10 @@ app = App(
 
 COMMANDS = {
     "run": ("loopwright.cli.run:run", "Run the loop once for a model."),
+    "up": ("loopwright.cli.up:up", "Run the platform: API, MLflow, inference, worker and watchers."),
+    "tick": ("loopwright.cli.up:tick", "Look once at everything that is due, and do it."),
+    "predict": ("loopwright.cli.predict:predict", "Predict for a few rows."),
+    "batch": ("loopwright.cli.predict:batch", "Score a source of any size, streaming."),
     "runs": ("loopwright.cli.runs:app", "Look at runs, read their logs, cancel them."),
     "models": ("loopwright.cli.models:app", "The versions of a model, and what is known of each."),
     "rollout": ("loopwright.cli.rollout:app", "Look at rollouts and endpoints, and step in by hand."),

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 def to_json(record: Any) -> bytes:
     """`record` (a dataclass, or plain values) as canonical JSON: keys sorted, so equal records give equal bytes."""
-    return msgspec.json.encode(record, order="sorted")
+    return msgspec.json.encode(record, order="sorted", enc_hook=_python_value)
 
 
 def from_json(data: bytes | str, kind: type[T]) -> T:
@@ -21,9 +21,16 @@ def from_json(data: bytes | str, kind: type[T]) -> T:
 
 def to_plain(record: Any) -> Any:
     """`record` as dicts, lists, strings and numbers."""
-    return msgspec.to_builtins(record)
+    return msgspec.to_builtins(record, enc_hook=_python_value)
 
 
 def from_plain(values: Any, kind: Any) -> Any:
     """The record of type `kind` (any annotation msgspec understands) that `values` spell. Raises `ValueError`."""
     return msgspec.convert(values, type=kind)
+
+
+def _python_value(value: Any) -> Any:
+    """NumPy's scalars, which slip into records from arithmetic, as Python's own."""
+    if hasattr(value, "item"):
+        return value.item()
+    raise TypeError(f"{type(value).__name__} has no place in a record")

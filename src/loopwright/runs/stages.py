@@ -89,6 +89,7 @@ def _result(
     offered = {**known, "context": context, "run": claim.run}
     try:
         result = stage(**{need: offered[need] for need in inspect.signature(stage).parameters})
+        journal.finish_stage(claim, name, result)
     except (LeaseLostError, StoppingError):
         raise
     except Exception as error:
@@ -96,7 +97,6 @@ def _result(
         journal.fail_stage(claim, name, fault)
         journal.finish(claim, "failed", summary=fault.message, fault=fault)
         raise
-    journal.finish_stage(claim, name, result)
     return result
 
 
