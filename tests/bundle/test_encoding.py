@@ -9,17 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loopwright.bundle.encoding import (
-    DATE_PARTS,
-    Encoder,
-    category_text,
-    category_texts,
-    date_parts,
-    encode,
-    matrix_names,
-    moments,
-)
+from loopwright.bundle.encoding import Encoder, category_text, category_texts, date_parts, encode, matrix_names
 from loopwright.bundle.records import Encoding, FeatureColumn
+from loopwright.bundle.values import DATE_PARTS, moments
 from loopwright.errors import RequestError
 
 NAN = math.nan

@@ -11,9 +11,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from loopwright.bundle.columns import fit_columns
-from loopwright.bundle.encoding import Columns, booleans, category_texts, misfit, moments, numbers
+from loopwright.bundle.encoding import Columns
 from loopwright.bundle.outputs import OutputShaper, class_scores
 from loopwright.bundle.records import Input, InputKind, Manifest
+from loopwright.bundle.values import booleans, category_texts, misfit, moments, numbers
 from loopwright.errors import BundleError
 
 FOREIGN = "model"

@@ -12,11 +12,12 @@ import numpy as np
 import polars as pl
 
 from loopwright.bundle.code import find_models, load_module
-from loopwright.bundle.encoding import Columns, booleans, category_texts, misfit, moments, numbers
+from loopwright.bundle.encoding import Columns
 from loopwright.bundle.frames import frame_columns
 from loopwright.bundle.pipeline import Features
 from loopwright.bundle.read import read_encoding
 from loopwright.bundle.records import CODE, Input, InputKind, Manifest
+from loopwright.bundle.values import booleans, category_texts, misfit, moments, numbers
 from loopwright.errors import BundleError, FeatureError
 
 FeatureFunction = Callable[[pl.LazyFrame], Any]
