@@ -1,0 +1,1 @@
+"""When a model learns again: triggers make requests, and a governor accepts or refuses them."""

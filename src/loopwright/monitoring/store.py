@@ -1,0 +1,98 @@
+"""Monitoring's tables, and the look at findings that other rooms take."""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, Boolean, Column, Index, Integer, String, Table, Text, select
+from sqlalchemy.engine import RowMapping
+
+from loopwright.core.codec import from_plain
+from loopwright.core.decision import Decision
+from loopwright.monitoring.records import Alert, ColumnDrift, Finding, FindingKind
+from loopwright.state.engine import METADATA, Moment, State
+
+FINDINGS = Table(
+    "findings",
+    METADATA,
+    Column("id", String(80), primary_key=True),
+    Column("model", String(63), nullable=False),
+    Column("endpoint", String(63), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("kind", String(12), nullable=False),
+    Column("window_start", Moment, nullable=False),
+    Column("window_end", Moment, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("judged", Boolean, nullable=False),
+    Column("passed", Boolean, nullable=False),
+    Column("decision", JSON, nullable=False),
+    Column("columns", JSON, nullable=False),
+    Column("at", Moment, nullable=False),
+    Index("ix_findings_model", "model", "kind", "window_end"),
+)
+
+ALERTS = Table(
+    "alerts",
+    METADATA,
+    Column("id", String(80), primary_key=True),
+    Column("model", String(63), nullable=False),
+    Column("rule", String(12), nullable=False),
+    Column("severity", String(12), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("evidence", String(120), nullable=False),
+    Column("opened", Moment, nullable=False),
+    Column("closed", Moment),
+    Column("recovery", Text, nullable=False, default=""),
+    Column("notified", Moment),
+    Index("ix_alerts_model", "model", "rule", "opened"),
+)
+
+NOTICES = Table(
+    "notices",
+    METADATA,
+    Column("id", String(90), primary_key=True),
+    Column("notifier", String(80), primary_key=True),
+    Column("sent", Moment, nullable=False),
+)
+"""Which notice was delivered to which notifier."""
+
+WATCHES = Table(
+    "watches",
+    METADATA,
+    Column("model", String(63), primary_key=True),
+    Column("watch", String(12), primary_key=True),
+    Column("until", Moment, nullable=False),
+)
+"""How far each watch has looked: windows that ended by `until` are done with."""
+
+
+def findings(
+    state: State,
+    *,
+    model: str | None = None,
+    version: int | None = None,
+    kind: FindingKind | None = None,
+    failed_only: bool = False,
+    limit: int = 50,
+) -> list[Finding]:
+    """Findings, newest window first."""
+    query = select(FINDINGS).order_by(FINDINGS.c.window_end.desc(), FINDINGS.c.id.desc()).limit(limit)
+    wanted = {FINDINGS.c.model: model, FINDINGS.c.version: version, FINDINGS.c.kind: kind}
+    for column, value in wanted.items():
+        if value is not None:
+            query = query.where(column == value)
+    if failed_only:
+        query = query.where(FINDINGS.c.passed.is_(False))
+    with state.read() as connection:
+        return [finding_of(row) for row in connection.execute(query).mappings()]
+
+
+def finding_of(row: RowMapping) -> Finding:
+    values = dict(row)
+    values.pop("passed")
+    values["decision"] = from_plain(values["decision"], Decision)
+    values["columns"] = from_plain(values["columns"], tuple[ColumnDrift, ...])
+    return Finding(**values)
+
+
+def alert_of(row: RowMapping) -> Alert:
+    return Alert(**dict(row))

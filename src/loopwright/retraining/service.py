@@ -1,0 +1,252 @@
+"""Retraining: triggers make requests, the governor decides them, and an accepted one becomes a run, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.engine import Connection
+
+from loopwright.core.clock import Clock
+from loopwright.core.codec import to_plain
+from loopwright.core.decision import Decision, Reason
+from loopwright.core.event import Event
+from loopwright.core.ids import derived_id
+from loopwright.declare import Declaration, Drift, NewData, Schedule
+from loopwright.errors import LoopwrightError, NotFoundError
+from loopwright.monitoring.store import findings
+from loopwright.registry.records import ModelVersion
+from loopwright.registry.service import Registry
+from loopwright.retraining.records import GovernorState, RequestStatus, RetrainRequest, SourceState
+from loopwright.retraining.rules import WEEK, govern, status_after
+from loopwright.retraining.store import REQUESTS, SCHEDULES, request_of
+from loopwright.retraining.triggers import by_drift, by_hand, by_new_data, by_schedule
+from loopwright.rollout.service import Rollouts
+from loopwright.runs.records import ENDED
+from loopwright.runs.service import Journal
+from loopwright.runs.store import RUNS
+from loopwright.state.engine import State, insert_once, take_turns
+from loopwright.state.outbox import emit
+
+PeekSource = Callable[[Declaration], SourceState]
+"""Looks at a declaration's source; called only where a trigger or the governor needs to know."""
+
+
+class Retraining:
+    """Requests to train again, by model."""
+
+    def __init__(self, state: State, journal: Journal, registry: Registry, rollouts: Rollouts, clock: Clock) -> None:
+        self.state, self.journal, self.registry, self.rollouts, self.clock = state, journal, registry, rollouts, clock
+
+    # Asking
+
+    def get(self, request_id: str) -> RetrainRequest:
+        """Raises `NotFoundError`."""
+        with self.state.read() as connection:
+            row = connection.execute(select(REQUESTS).where(REQUESTS.c.id == request_id)).mappings().first()
+        if row is None:
+            raise NotFoundError(f"there is no request {request_id}", remedy="`loopwright monitor` lists them")
+        return request_of(row)
+
+    def requests(
+        self, model: str | None = None, *, statuses: tuple[RequestStatus, ...] = (), limit: int = 50
+    ) -> list[RetrainRequest]:
+        """Requests, newest first."""
+        query = select(REQUESTS).order_by(REQUESTS.c.requested.desc(), REQUESTS.c.id.desc()).limit(limit)
+        if model is not None:
+            query = query.where(REQUESTS.c.model == model)
+        if statuses:
+            query = query.where(REQUESTS.c.status.in_(statuses))
+        with self.state.read() as connection:
+            return [request_of(row) for row in connection.execute(query).mappings()]
+
+    # Moving
+
+    def request(
+        self,
+        declaration: Declaration,
+        *,
+        actor: str,
+        reason: str = "asked for by hand",
+        force: bool = False,
+        source: SourceState | None = None,
+    ) -> RetrainRequest:
+        """Ask by hand; decided at once. `force` skips all rules but one run at a time."""
+        champion = self.rollouts.champion(declaration.name)
+        now = self.clock.now()
+        asked = by_hand(declaration.name, actor=actor, reason=reason, champion=champion, now=now, force=force)
+        self._ask(asked)
+        return self._decide(self.get(asked.id), declaration, champion, source)
+
+    def tick(self, declarations: Mapping[str, Declaration], peek_source: PeekSource) -> list[RetrainRequest]:
+        """Collect what the triggers ask for, decide what is open, start what was accepted; the requests that moved.
+
+        One model's trouble does not keep the others from their turn; the first trouble is raised at the end.
+        """
+        moved: list[RetrainRequest] = []
+        troubles: list[LoopwrightError] = []
+        self._start_accepted()
+        for declaration in declarations.values():
+            try:
+                moved += self._tend(declaration, peek_source)
+            except LoopwrightError as trouble:
+                troubles.append(trouble)
+        if troubles:
+            raise troubles[0]
+        return moved
+
+    def _tend(self, declaration: Declaration, peek_source: PeekSource) -> Iterator[RetrainRequest]:
+        model = declaration.name
+        champion = self.rollouts.champion(model)
+        watched = any(isinstance(trigger, NewData) for trigger in declaration.retrain)
+        source = peek_source(declaration) if watched else None
+        for asked in self._triggered(declaration, champion, source):
+            self._ask(asked)
+        for waiting in reversed(self.requests(model, statuses=("open",))):
+            source = source or peek_source(declaration)
+            decided = self._decide(waiting, declaration, champion, source)
+            if decided.status != "open":
+                yield decided
+
+    def _triggered(
+        self, declaration: Declaration, champion: ModelVersion | None, source: SourceState | None
+    ) -> Iterator[RetrainRequest]:
+        model, now = declaration.name, self.clock.now()
+        for trigger in declaration.retrain:
+            asked: RetrainRequest | None = None
+            if isinstance(trigger, NewData) and source is not None:
+                asked = by_new_data(model, trigger, source, champion, self._rows_of(champion), now)
+            elif isinstance(trigger, Schedule):
+                seen = self._seen(model, trigger.cron)
+                asked = by_schedule(model, trigger.cron, seen, champion, now)
+            elif isinstance(trigger, Drift) and champion is not None:
+                failed = findings(
+                    self.state, model=model, version=champion.number, kind="drift", failed_only=True, limit=1
+                )
+                asked = by_drift(failed[0], champion, now) if failed else None
+            if asked is not None:
+                yield asked
+
+    def _ask(self, asked: RetrainRequest) -> None:
+        """Write the request down, once; an open one of the same trigger is overtaken by it."""
+        with self.state.write() as connection:
+            if not insert_once(connection, REQUESTS, to_plain(asked) | {"requested": asked.requested}):
+                return
+            self._tell(connection, asked, "requested", asked.reason)
+            same = (REQUESTS.c.model == asked.model) & (REQUESTS.c.trigger == asked.trigger)
+            older = select(REQUESTS).where(same, REQUESTS.c.status == "open", REQUESTS.c.id != asked.id)
+            for row in connection.execute(older).mappings().all():
+                text = f"overtaken by {asked.id}: {asked.reason}"
+                said = Decision(passed=False, reasons=(Reason(rule="overtaken", finding="fail", text=text),))
+                self._write_decision(connection, request_of(row), said)
+
+    def _decide(
+        self,
+        request: RetrainRequest,
+        declaration: Declaration,
+        champion: ModelVersion | None,
+        source: SourceState | None,
+    ) -> RetrainRequest:
+        decision = govern(request, self._facts(declaration, champion, source))
+        if decision == request.decision:
+            return request
+        with self.state.write() as connection:
+            take_turns(connection, "retraining")
+            if decision.passed and self._occupied(connection, request.model):
+                return request
+            self._write_decision(connection, request, decision)
+        self._start_accepted()
+        return self.get(request.id)
+
+    def _write_decision(self, connection: Connection, request: RetrainRequest, decision: Decision) -> None:
+        status = status_after(decision)
+        values: dict[str, Any] = {"status": status, "decision": to_plain(decision), "decided": self.clock.now()}
+        if status == "accepted":
+            values["run"] = derived_id("run", request.id)
+        still_open = (REQUESTS.c.id == request.id) & (REQUESTS.c.status == "open")
+        changed = connection.execute(update(REQUESTS).where(still_open).values(**values)).rowcount
+        if changed and status != "open":
+            self._tell(connection, request, status, decision.because())
+
+    def _start_accepted(self) -> None:
+        """Queue the run of every accepted request; its id follows from the request, so a crash here loses nothing."""
+        query = select(REQUESTS).where(_COMING).order_by(REQUESTS.c.requested)
+        with self.state.read() as connection:
+            accepted = [request_of(row) for row in connection.execute(query).mappings()]
+        for request in accepted:
+            self.journal.submit(
+                request.model,
+                cause=f"{request.trigger}: {request.reason}",
+                actor=request.actor,
+                run_id=request.run,
+                data={"request": request.id},
+            )
+            with self.state.write() as connection:
+                here = REQUESTS.c.id == request.id
+                connection.execute(update(REQUESTS).where(here).values(started=self.clock.now()))
+
+    def _occupied(self, connection: Connection, model: str) -> bool:
+        """Whether a run is under way, or about to be, as this transaction sees it."""
+        runs = select(RUNS.c.id).where(RUNS.c.model == model, RUNS.c.status.not_in(ENDED))
+        coming = select(REQUESTS.c.id).where(REQUESTS.c.model == model, _COMING)
+        return any(connection.execute(query.limit(1)).first() is not None for query in (runs, coming))
+
+    def _facts(
+        self, declaration: Declaration, champion: ModelVersion | None, source: SourceState | None
+    ) -> GovernorState:
+        model, now = declaration.name, self.clock.now()
+        rollout = self.rollouts.active(model)
+        runs = self.journal.runs(model=model, limit=declaration.governor.per_week + 1)
+        busy = next((run for run in runs if run.status not in ENDED), None)
+        finished = [run.finished for run in runs if run.finished is not None]
+        learned = {champion.dataset: f"version {champion.number}"} if champion else {}
+        last = next((run for run in runs if run.status in ("succeeded", "refused")), None)
+        if last is not None and (digest := self._dataset(last.id).get("digest")):
+            learned.setdefault(digest, last.id)
+        return GovernorState(
+            now=now,
+            policy=declaration.governor,
+            busy=busy.id if busy else None,
+            rollout=f"the rollout of version {rollout.version}" if rollout else None,
+            last_finished=max(finished, default=None),
+            recent_runs=sum(run.created > now - WEEK for run in runs),
+            champion=champion.number if champion else None,
+            champion_until=champion.trained_until if champion else None,
+            learned=learned,
+            source=source,
+        )
+
+    def _rows_of(self, champion: ModelVersion | None) -> int:
+        """How many rows the dataset version held that the champion's run took; what it learned from, where unknown."""
+        if champion is None:
+            return 0
+        return int(self._dataset(champion.run).get("rows", champion.trained_rows))
+
+    def _dataset(self, run: str) -> dict[str, Any]:
+        taken = (stage.result for stage in self.journal.stages(run) if stage.name == "dataset_version")
+        return next(taken, None) or {}
+
+    def _seen(self, model: str, cron: str) -> Any:
+        here = (SCHEDULES.c.model == model) & (SCHEDULES.c.cron == cron)
+        with self.state.read() as connection:
+            seen = connection.execute(select(SCHEDULES.c.seen).where(here)).scalar()
+        if seen is not None:
+            return seen
+        with self.state.write() as connection:
+            insert_once(connection, SCHEDULES, {"model": model, "cron": cron, "seen": self.clock.now()})
+        return self.clock.now()
+
+    def _tell(self, connection: Connection, request: RetrainRequest, verb: str, reason: str) -> None:
+        event = Event(
+            id=derived_id("event", request.id, verb),
+            kind=f"retrain.{verb}",
+            subject=request.id,
+            model=request.model,
+            at=self.clock.now(),
+            data={"trigger": request.trigger, "reason": reason},
+        )
+        emit(connection, event)
+
+
+_COMING = (REQUESTS.c.status == "accepted") & REQUESTS.c.started.is_(None)
