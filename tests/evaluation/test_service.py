@@ -6,7 +6,7 @@ import pytest
 
 from loopwright.bundle.records import Reference
 from loopwright.core.codec import from_json
-from loopwright.declare import Gate, Model
+from loopwright.declare import Model
 
 
 def numbers(count: int = 2000, seed: int = 1) -> pl.DataFrame:

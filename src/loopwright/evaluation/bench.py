@@ -56,6 +56,17 @@ class Bench:
                 found[name] = Estimate(value=estimate.value, low=estimate.low, high=estimate.high)
         return found
 
+    def gaps(self, candidate: Contender) -> list[str]:
+        """What these rows cannot tell, in words."""
+        said = []
+        if self.history.strangers:
+            said.append(f"{self.history.strangers:,} test rows are left out: the candidate does not know their class")
+        if self.classes and len(np.unique(self.truth)) == 1:
+            said.append(f"every test row is {self.classes[int(self.truth[0])]!r}: metrics of ranking have no value")
+        if self.classes and (candidate.scores.min() < 0 or candidate.scores.max() > 1):
+            said.append("the candidate's scores are no probabilities: log loss, Brier and calibration have no value")
+        return said
+
     def compare(self, candidate: Contender, other: Contender) -> Comparison | None:
         """Candidate minus `other` where neither was trained; None where the metric has no meaning there."""
         rows = np.flatnonzero(candidate.unseen & other.unseen)

@@ -13,7 +13,8 @@ from loopwright.evaluation.opened import open_bundle
 from loopwright.evaluation.records import Champion
 from loopwright.evaluation.rows import Mask, moment
 from loopwright.ports.workspace import Workspace
-from loopwright.training.records import Candidate
+from loopwright.training.records import Candidate, SplitPlan
+from loopwright.training.split import assign
 
 FEWEST = 50
 """Rows that a comparison with the champion must have."""
@@ -30,62 +31,90 @@ class Standing:
 
     @property
     def words(self) -> str:
-        """What is to be said of it."""
+        """On what it is held against, for the report's notes."""
         who = "the champion, as it was before its refit," if self.sibling else "the champion"
-        which = f"newer than {self.until}" if self.until else "of the test, on which nothing was ever trained"
-        return f"{who} is held against on {int(self.unseen.sum()):,} rows {which}"
-
-
-def stand(champion: Champion, candidate: Candidate, bench: Bench) -> Standing | None:
-    """As which self, and on which rows, the champion can be compared; None where it has seen nearly all of them.
-
-    By a hash no champion was ever trained on test rows: all of them serve. Where rows are ordered, those newer than
-    what it was trained on serve, if there are `FEWEST`. A live champion that was refitted on newer rows than the
-    candidate was trained on has a lead that the candidate's own refit would make up for: then the candidate that the
-    champion once was stands for it.
-    """
-    if bench.history.moments is None:
-        every = np.ones(len(bench.places), dtype=bool)
-        return Standing(folder=champion.folder, unseen=every, sibling=False, until=None)
-    selves = [(champion.folder, champion.trained_until, False)]
-    if champion.evaluated_folder:
-        leads = _reached(champion.trained_until) > _reached(candidate.trained_until)
-        selves.insert(0 if leads else 1, (champion.evaluated_folder, champion.evaluated_trained_until, True))
-    for folder, until, sibling in selves:
-        unseen = _unseen(until, candidate, bench)
-        if unseen.sum() >= FEWEST:
-            return Standing(folder=folder, unseen=unseen, sibling=sibling, until=until)
-    return None
+        which = f"newer than {self.until}" if self.until else "of the test, on which it was never trained"
+        return f"{who} is compared on {int(self.unseen.sum()):,} rows {which}"
 
 
 def contend(
     champion: Champion, candidate: Candidate, rows: pl.DataFrame, bench: Bench, workspace: Workspace
 ) -> tuple[Contender | None, str]:
-    """The champion's predictions for the test `rows`, or None where it cannot be compared; and what is to be said."""
+    """The champion's predictions for the test `rows`, or None where it cannot be compared; and a note that says how."""
     name = f"the champion (version {champion.version})"
-    standing = stand(champion, candidate, bench)
-    if standing is None:
-        return None, f"{name} cannot be compared: fewer than {FEWEST} test rows are newer than those it was trained on"
+    standing = stand(champion, candidate, rows, bench)
+    if isinstance(standing, str):
+        return None, f"{name} cannot be compared: {standing}"
     try:
         opened = open_bundle(name, standing.folder, workspace)
         if (opened.manifest.task == "regression") != (bench.task.name == "regression"):
             return None, f"{name} cannot be compared: its task is {opened.manifest.task}, not {bench.task.name}"
         scores = opened.scores(bench.task, opened.predict(rows), bench.classes)
-    except LoopwrightError as error:  # a champion of other columns or classes must not keep its successor from coming
+    except LoopwrightError as error:  # a champion of other columns must not keep its successor from coming
         return None, f"{name} cannot be compared: {error.message}"
     threshold, sibling = opened.manifest.threshold, standing.sibling
     found = Contender(who="champion", scores=scores, unseen=standing.unseen, threshold=threshold, sibling=sibling)
     return found, standing.words
 
 
-def _unseen(until: str | None, candidate: Candidate, bench: Bench) -> Mask:
+def stand(champion: Champion, candidate: Candidate, rows: pl.DataFrame, bench: Bench) -> Standing | str:
+    """As which self, and on which of the test `rows`, the champion can be compared; or why it cannot.
+
+    By a hash, the champion was never trained on rows that its own split kept for the test. Where rows are ordered,
+    it has not seen those newer than what it was trained on. A live champion that was refitted on newer rows than the
+    candidate was trained on has a lead that the candidate's own refit would make up for: then the candidate that the
+    champion once was stands for it. Otherwise the live champion does, as long as there are `FEWEST` such rows.
+    """
+    if champion.split is not None and _way(champion.split) != _way(candidate.split):
+        return f"its rows were split by {_way(champion.split)}, the candidate's by {_way(candidate.split)}"
+    if candidate.split.kind == "hash":
+        return _stand_by_hash(champion, rows)
+    return _stand_in_order(champion, candidate, bench)
+
+
+def _way(split: SplitPlan) -> str:
+    return {
+        "time": f"the time {split.column}",
+        "rows": "row number",
+        "hash": f"a hash of {split.column or 'each row'}",
+    }[split.kind]
+
+
+def _stand_by_hash(champion: Champion, rows: pl.DataFrame) -> Standing | str:
+    unseen = np.ones(rows.height, dtype=bool)
+    if champion.split is not None:
+        gone = [name for name in champion.split.columns if name not in rows.columns]
+        if gone:
+            return f"its rows were split by columns of which {gone[0]!r} is gone"
+        unseen = (assign(champion.split, rows) == "test").to_numpy()
+    if unseen.sum() < FEWEST:
+        return f"it was not trained on {int(unseen.sum())} of the test rows, fewer than {FEWEST}"
+    return Standing(folder=champion.folder, unseen=unseen, sibling=False, until=None)
+
+
+def _stand_in_order(champion: Champion, candidate: Candidate, bench: Bench) -> Standing | str:
+    selves = [(champion.folder, champion.trained_until, False)]
+    if champion.evaluated_folder is not None:
+        leads = _reached(champion.trained_until) > _reached(candidate.trained_until)
+        selves.insert(0 if leads else 1, (champion.evaluated_folder, champion.evaluated_trained_until, True))
+    most = None
+    for folder, until, sibling in selves:
+        if until is not None:
+            unseen = _newer(until, candidate.split, bench)
+            if unseen.sum() >= FEWEST:
+                return Standing(folder=folder, unseen=unseen, sibling=sibling, until=until)
+            most = max(most or 0, int(unseen.sum()))
+    if most is None:
+        return "it is not known which rows it was trained on"
+    return f"{most} test rows are newer than those it was trained on, fewer than {FEWEST}"
+
+
+def _newer(until: str, split: SplitPlan, bench: Bench) -> Mask:
     """By time the rows after `until`; by row number those from the number `until` of rows on."""
     assert bench.history.moments is not None
-    if until is None:
-        return np.zeros(len(bench.places), dtype=bool)
     moments = bench.history.moments[bench.places]
-    unseen: Mask = moments >= moment(until) if candidate.split.kind == "rows" else moments > moment(until)
-    return unseen
+    newer: Mask = moments >= moment(until) if split.kind == "rows" else moments > moment(until)
+    return newer
 
 
 def _reached(until: str | None) -> float:

@@ -8,7 +8,7 @@ from typing import Literal
 from loopwright.core.decision import Decision
 from loopwright.data.records import DatasetVersion
 from loopwright.declare import TaskName
-from loopwright.training.records import Candidate
+from loopwright.training.records import Candidate, SplitPlan
 
 Who = Literal["candidate", "champion", "dummy"]
 
@@ -18,7 +18,8 @@ class Champion:
     """The version to be held against: its bundle's folder, and the newest row it was trained on (`trained_until`).
 
     `evaluated_folder` and `evaluated_trained_until` are the same for the candidate that it was before its refit. Both
-    moments are ISO 8601 values of the time column, or numbers of rows where rows are ordered without one.
+    moments are ISO 8601 values of the time column, or numbers of rows where rows are ordered without one. `split` is
+    the plan by which its own rows were parted; where that is not known, it is taken to be the candidate's.
     """
 
     version: int
@@ -26,6 +27,7 @@ class Champion:
     evaluated_folder: str | None = None
     trained_until: str | None = None
     evaluated_trained_until: str | None = None
+    split: SplitPlan | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

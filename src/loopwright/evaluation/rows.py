@@ -28,7 +28,8 @@ class History:
 
     `moments` says when each row happened (microseconds since 1970, a number's own value, or the row's number), NaN
     where unknown; None where rows are in no order. `dated` says that they are moments of time. `delay` is how long,
-    in the same unit, it takes until a row's truth is known; None where that cannot be told.
+    in the same unit, it takes until a row's truth is known; None where that cannot be told. `strangers` counts test
+    rows left out because their class is none of `classes`.
     """
 
     truth: Floats
@@ -39,6 +40,7 @@ class History:
     moments: Floats | None = None
     dated: bool = False
     delay: float | None = 0.0
+    strangers: int = 0
 
     @property
     def test_places(self) -> Places:
@@ -47,8 +49,8 @@ class History:
         return places if self.moments is None else places[np.argsort(self.moments[places], kind="stable")]
 
 
-def read_history(plan: SplitPlan, rows: pl.LazyFrame, truth: Floats, classes: int) -> History:
-    """The rows as `plan` parts them. Raises `DataError` where no test row is left."""
+def read_history(plan: SplitPlan, rows: pl.LazyFrame, outcomes: pl.Series, truth: Floats, classes: int) -> History:
+    """The rows as `plan` parts them; `truth` is what `outcomes` come to. Raises `DataError` without a test row."""
     parts = assign(plan, rows).to_numpy()
     known = ~np.isnan(truth)
     moments, dated = _moments(plan, rows, len(truth))
@@ -61,6 +63,7 @@ def read_history(plan: SplitPlan, rows: pl.LazyFrame, truth: Floats, classes: in
         moments=moments,
         dated=dated,
         delay=_delay(plan),
+        strangers=int(((parts == "test") & ~known & outcomes.is_not_null().to_numpy()).sum()),
     )
     if not history.test.any():
         raise DataError(

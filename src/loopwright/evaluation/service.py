@@ -2,80 +2,88 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import polars as pl
 
+from loopwright.bundle.outputs import Outputs
 from loopwright.core.codec import to_json
 from loopwright.data.snapshot import load_rows
 from loopwright.evaluation.bench import Bench, Contender
 from loopwright.evaluation.champion import contend
 from loopwright.evaluation.opened import Opened, open_bundle
-from loopwright.evaluation.records import EvaluateTask, EvaluationReport
+from loopwright.evaluation.pictures import draw_pictures
+from loopwright.evaluation.records import Estimate, EvaluateTask, EvaluationReport
 from loopwright.evaluation.reference import make_reference
 from loopwright.evaluation.rows import read_history, take
+from loopwright.evaluation.slices import slice_reports
 from loopwright.evaluation.tasks import TASKS, choose_dummy, headline
 from loopwright.ports.workspace import Workspace
 
 
 def evaluate(task: EvaluateTask, workspace: Workspace) -> EvaluationReport:
-    """Hold the candidate against the champion and a dummy on the test rows.
+    """Hold the candidate against the champion and a dummy on the test rows; leave the reference and the pictures.
 
     Raises `DataError` where no test row is left, and `BundleError`, or what its own code raises, where the candidate
-    cannot predict. A champion that cannot predict these rows is left out, and a note says why.
+    cannot predict. A champion that cannot be compared is left out, and a note says why.
     """
-    progress, declared = workspace.progress, workspace.model.declaration
-    progress("opening the candidate", 0.0)
+    workspace.progress("opening the candidate", 0.0)
     opened = open_bundle("the candidate", task.candidate.folder, workspace)
-    everything = load_rows(task.dataset, workspace.storage, workspace.folder)
-    bench = _set_up(task, opened, everything, workspace)
-    rows = take(everything, (name for name in everything.collect_schema() if name != declared.target), bench.places)
-
-    progress(f"predicting {rows.height:,} test rows", 0.2)
-    outputs = opened.predict(rows)
-    every = np.ones(rows.height, dtype=bool)
-    scores = opened.scores(bench.task, outputs, bench.classes)
-    candidate = Contender(who="candidate", scores=scores, unseen=every, threshold=opened.manifest.threshold)
-    dummy = choose_dummy(bench.task, bench.history, bench.metric)
-    contenders = [candidate, Contender(who="dummy", scores=dummy.guess(bench.places), unseen=every)]
-    notes = [f"the dummy is {dummy.name}"]
-    if task.champion is not None:
-        champion, said = contend(task.champion, task.candidate, rows, bench, workspace)
-        contenders += [champion] if champion else []
-        notes.append(said)
-
-    progress("measuring", 0.5)
-    compared = [bench.compare(candidate, other) for other in contenders[1:]]
-    reference = make_reference(
-        opened.manifest,
-        rows,
-        outputs,
-        importance=task.candidate.importance,
-        without=(*declared.redact, *([declared.key] if declared.key else [])),
-    )
-    workspace.storage.put(f"{task.folder}/reference.json", to_json(reference))
+    bench, rows = _set_up(task, opened, workspace)
+    workspace.progress(f"predicting {rows.height:,} test rows", 0.2)
+    line_up = _line_up(task, opened, bench, rows, workspace)
+    workspace.progress("measuring", 0.5)
+    slices, sliced = slice_reports(bench, rows, workspace.model.declaration.slices, line_up.candidate, line_up.champion)
+    metrics: dict[str, dict[str, Estimate]] = {one.who: bench.estimates(one) for one in line_up.everyone}
+    comparisons = [bench.compare(line_up.candidate, other) for other in line_up.everyone[1:]]
+    latency = opened.latency_ms(rows)
+    workspace.progress("drawing pictures", 0.8)
     return EvaluationReport(
         candidate=task.candidate.id,
         champion=task.champion.version if task.champion else None,
         task=bench.task.name,
         metric=bench.metric,
         rows=rows.height,
-        metrics={one.who: bench.estimates(one) for one in contenders},
-        comparisons=tuple(one for one in compared if one is not None),
-        slices=(),
-        latency_ms=opened.latency_ms(rows),
+        metrics=metrics,
+        comparisons=tuple(one for one in comparisons if one is not None),
+        slices=tuple(slices),
+        latency_ms=latency,
         size_mb=opened.size_mb,
-        reference=f"{task.folder}/reference.json",
-        dummy=dummy.name,
-        notes=tuple(notes),
+        reference=_keep_reference(task, opened, rows, line_up.outputs, workspace),
+        dummy=line_up.dummy,
+        pictures=_keep_pictures(task, bench, line_up, workspace),
+        notes=(*line_up.notes, *sliced, *bench.gaps(line_up.candidate)),
     )
 
 
-def _set_up(task: EvaluateTask, opened: Opened, rows: pl.LazyFrame, workspace: Workspace) -> Bench:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _LineUp:
+    """Who is measured. `outputs` are the candidate's, `dummy` the dummy in words."""
+
+    candidate: Contender
+    outputs: Outputs
+    others: tuple[Contender, ...]
+    dummy: str
+    notes: tuple[str, ...]
+
+    @property
+    def everyone(self) -> tuple[Contender, ...]:
+        return (self.candidate, *self.others)
+
+    @property
+    def champion(self) -> Contender | None:
+        return next((one for one in self.others if one.who == "champion"), None)
+
+
+def _set_up(task: EvaluateTask, opened: Opened, workspace: Workspace) -> tuple[Bench, pl.DataFrame]:
+    """The bench, and the test rows with all their columns but the target, in the bench's order."""
     declared, kind = workspace.model.declaration, TASKS[opened.manifest.task]
+    everything = load_rows(task.dataset, workspace.storage, workspace.folder)
     classes = kind.classes(opened.manifest)
-    outcomes = rows.select(declared.target).collect().to_series()
-    history = read_history(task.candidate.split, rows, kind.truth(outcomes, classes), len(classes))
-    return Bench(
+    outcomes = everything.select(declared.target).collect().to_series()
+    history = read_history(task.candidate.split, everything, outcomes, kind.truth(outcomes, classes), len(classes))
+    bench = Bench(
         task=kind,
         classes=classes,
         metric=headline(declared.gate, kind.name),
@@ -84,3 +92,41 @@ def _set_up(task: EvaluateTask, opened: Opened, rows: pl.LazyFrame, workspace: W
         confidence=declared.gate.confidence,
         seed=declared.seed,
     )
+    names = [name for name in everything.collect_schema() if name != declared.target]
+    return bench, take(everything, names, bench.places)
+
+
+def _line_up(task: EvaluateTask, opened: Opened, bench: Bench, rows: pl.DataFrame, workspace: Workspace) -> _LineUp:
+    every = np.ones(rows.height, dtype=bool)
+    outputs = opened.predict(rows)
+    scores = opened.scores(bench.task, outputs, bench.classes)
+    dummy = choose_dummy(bench.task, bench.history, bench.metric)
+    others = [Contender(who="dummy", scores=dummy.guess(bench.places), unseen=every)]
+    notes = [f"the dummy says {dummy.name}"]
+    if task.champion is not None:
+        champion, said = contend(task.champion, task.candidate, rows, bench, workspace)
+        others += [champion] if champion is not None else []
+        notes.append(said)
+    return _LineUp(
+        candidate=Contender(who="candidate", scores=scores, unseen=every, threshold=opened.manifest.threshold),
+        outputs=outputs,
+        others=tuple(others),
+        dummy=dummy.name,
+        notes=tuple(notes),
+    )
+
+
+def _keep_reference(
+    task: EvaluateTask, opened: Opened, rows: pl.DataFrame, outputs: Outputs, workspace: Workspace
+) -> str:
+    declared, key = workspace.model.declaration, f"{task.folder}/reference.json"
+    without = (*declared.redact, *([declared.key] if declared.key else []))
+    workspace.storage.put(key, to_json(make_reference(opened.manifest, rows, outputs, without=without)))
+    return key
+
+
+def _keep_pictures(task: EvaluateTask, bench: Bench, line_up: _LineUp, workspace: Workspace) -> dict[str, str]:
+    pictures = draw_pictures(bench, line_up.candidate, line_up.champion, task.candidate.importance)
+    for name, png in pictures.items():
+        workspace.storage.put(f"{task.folder}/pictures/{name}.png", png)
+    return {name: f"{task.folder}/pictures/{name}.png" for name in pictures}
