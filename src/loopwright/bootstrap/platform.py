@@ -109,7 +109,9 @@ class Platform:
             return None
         adapter = _adapter("loopwright.adapters.mlflow.tracking")
         artifacts = self.home / "mlflow" / "artifacts"
-        made: Tracking = adapter.MlflowTracking(self.settings.tracking_url(self.root), artifacts.as_uri())
+        made: Tracking = adapter.MlflowTracking(
+            self.settings.tracking_url(self.root), artifact_location=artifacts.as_uri()
+        )
         return made
 
     @cached_property

@@ -9,7 +9,7 @@ from loopwright.core.codec import to_plain
 from loopwright.ports.storage import fetch_folder
 from loopwright.registry.records import ModelVersion
 
-app = App(help="The versions of a model, and what is known of each.")
+app = App(name="models", help="The versions of a model, and what is known of each.")
 
 
 @app.default

@@ -12,7 +12,7 @@ from loopwright.rollout import ledger
 from loopwright.rollout.records import Rollout
 from loopwright.traffic.records import EndpointRevision
 
-app = App(help="Look at rollouts and endpoints, and step in by hand.")
+app = App(name="rollout", help="Look at rollouts and endpoints, and step in by hand.")
 
 Why = Annotated[str, Parameter(help="The reason, kept in the ledger.")]
 

@@ -10,7 +10,7 @@ from loopwright.cli.output import Common, answer, say, table
 from loopwright.core.codec import to_plain
 from loopwright.errors import NotFoundError
 
-app = App(help="Look at runs, read their logs, cancel them.")
+app = App(name="runs", help="Look at runs, read their logs, cancel them.")
 
 
 @app.command(name="list")
