@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 
 # MLflow and its parts read these while they are imported, and this file is always imported before them.
 for _name, _value in {
@@ -17,3 +18,6 @@ for _name, _value in {
     "GIT_PYTHON_REFRESH": "quiet",
 }.items():
     os.environ.setdefault(_name, _value)
+
+# It speaks of how MLflow's server is built, to nobody who could change that.
+warnings.filterwarnings("ignore", message="starlette.middleware.wsgi is deprecated")

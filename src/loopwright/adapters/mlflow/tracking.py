@@ -43,7 +43,8 @@ class MlflowTracking:
 
     def record_run(self, run: TrackedRun) -> None:
         with self._refusals(f"run {run.id}"):
-            found = self._find_run(run.model, run.id) or self._create_run(run)
+            experiment = self._experiment(run.model)
+            found = self._find_run(experiment, run.id) or self._create_run(experiment, run)
             self._update_figures(found, run)
             self._upload_files(found, run)
             self._update_state(found, run)
@@ -74,16 +75,6 @@ class MlflowTracking:
                 return {}
             return {alias: self._our_id(model, str(number)) for alias, number in registered.aliases.items()}
 
-    def _find_run(self, model: str, run_id: str) -> Run | None:
-        runs = self._client.search_runs([self._experiment(model)], f"tags.`{_ID}` = '{run_id}'", max_results=1)
-        return runs[0] if runs else None
-
-    def _existing_run(self, model: str, run_id: str) -> Run:
-        found = self._find_run(model, run_id)
-        if found is None:
-            raise NotFoundError(f"run {run_id} of {model} is not in MLflow", remedy="record it first")
-        return found
-
     def _experiment(self, model: str) -> str:
         found = self._client.get_experiment_by_name(model)
         if found is None:
@@ -92,11 +83,21 @@ class MlflowTracking:
             self._client.restore_experiment(found.experiment_id)
         return str(found.experiment_id)
 
-    def _create_run(self, run: TrackedRun) -> Run:
+    def _find_run(self, experiment: str, run_id: str) -> Run | None:
+        runs = self._client.search_runs([experiment], f"tags.`{_ID}` = '{run_id}'", max_results=1)
+        return runs[0] if runs else None
+
+    def _existing_run(self, experiment: str, run_id: str) -> Run:
+        found = self._find_run(experiment, run_id)
+        if found is None:
+            raise NotFoundError(f"run {run_id} is not in MLflow", remedy="record it first")
+        return found
+
+    def _create_run(self, experiment: str, run: TrackedRun) -> Run:
         tags = {_ID: run.id, "mlflow.source.name": "loopwright", "mlflow.source.type": "PROJECT"}
         if run.parent is not None:
-            tags["mlflow.parentRunId"] = self._existing_run(run.model, run.parent).info.run_id
-        return self._client.create_run(self._experiment(run.model), _millis(run.started), tags, run.name)
+            tags["mlflow.parentRunId"] = self._existing_run(experiment, run.parent).info.run_id
+        return self._client.create_run(experiment, _millis(run.started), tags, run.name)
 
     def _update_figures(self, found: Run, run: TrackedRun) -> None:
         """What is new or has changed, in one request. A parameter once written stays: MLflow allows no other."""
@@ -151,7 +152,7 @@ class MlflowTracking:
         return versions[0] if versions else None
 
     def _create_version(self, version: TrackedVersion) -> ModelVersion:
-        run = self._existing_run(version.model, version.run)
+        run = self._existing_run(self._experiment(version.model), version.run)
         folder = f"versions/{version.id}"  # a run may give several: its evaluated model and the refitted one
         self._client.log_artifacts(run.info.run_id, str(version.folder), folder)
         if self._registered(version.model) is None:
@@ -176,7 +177,7 @@ class MlflowTracking:
             yield
         except (MlflowException, OSError) as error:
             raise StateError(
-                f"{thing} could not be shown in MLflow at {_without_password(self._uri)}: {_first_line(error)}",
+                _without_passwords(f"{thing} could not be shown in MLflow at {self._uri}: {_first_line(error)}"),
                 remedy="check that MLflow answers there; our own records are whole, and it catches up from them",
             ) from error
 
@@ -199,5 +200,5 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().split("\n", 1)[0]
 
 
-def _without_password(uri: str) -> str:
-    return re.sub(r"//[^/@]*@", "//", uri)
+def _without_passwords(text: str) -> str:
+    return re.sub(r"//[^/@\s]*@", "//", text)
