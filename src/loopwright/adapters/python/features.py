@@ -94,16 +94,19 @@ def _number(name: str, values: Any) -> pl.Series:
 
 
 def _integer(name: str, values: Any) -> pl.Series:
+    listed = values.tolist() if isinstance(values, np.ndarray) and values.dtype.kind == "O" else values
+    if isinstance(listed, np.ndarray) and listed.dtype.kind not in "iu":
+        return _whole(name, listed)
     try:
-        return pl.Series(name, values, dtype=pl.Int64)  # exact, also beyond 2**53
+        return pl.Series(name, listed, dtype=pl.Int64)  # exact, also beyond 2**53
     except (TypeError, pl.exceptions.PolarsError):
-        return _whole(name, values)
+        return _whole(name, listed)
 
 
 def _whole(name: str, values: Any) -> pl.Series:
     whole = numbers(values)
-    if not np.array_equal(whole, np.round(whole), equal_nan=True):
-        raise ValueError("not whole")
+    if not np.array_equal(whole, np.round(whole), equal_nan=True) or np.any(np.abs(whole) >= 2.0**63):
+        raise ValueError("no whole number of 64 bits")
     return pl.Series(name, whole, nan_to_null=True).cast(pl.Int64)
 
 
