@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from loopwright.declare import TaskName
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from loopwright.declare import TaskName, Threshold
 from loopwright.statistics.metrics import metric
 from loopwright.training.fitting import Fitted
 from loopwright.training.material import TrainData
+from loopwright.training.threshold import choose_threshold
 
 TOO_GOOD: dict[TaskName, tuple[str, float]] = {
     "binary": ("roc_auc", 0.9995),
@@ -14,16 +20,32 @@ TOO_GOOD: dict[TaskName, tuple[str, float]] = {
 }
 
 
-def validation_score(name: str, data: TrainData, fitted: Fitted, threshold: float) -> float | None:
-    """The metric called `name` on the validation rows; None where it has no meaning there."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Judgement:
+    """A model's answers for the validation rows, the threshold they suggest (binary; else 0.5), and its score there.
+
+    `score` is None where the metric has no meaning on these rows.
+    """
+
+    answers: NDArray[np.float64]
+    threshold: float
+    score: float | None
+
+
+def judge(name: str, rule: Threshold, data: TrainData, fitted: Fitted) -> Judgement:
+    """Predict the validation rows once; choose the threshold, then measure the metric called `name` with it."""
     X, y = data.held_out
-    return metric(data.task, name, y, fitted.score(X), threshold=threshold)
+    answers = fitted.score(X)
+    threshold = choose_threshold(rule, y, answers) if data.task == "binary" else 0.5
+    return Judgement(
+        answers=answers, threshold=threshold, score=metric(data.task, name, y, answers, threshold=threshold)
+    )
 
 
-def suspicion(data: TrainData, fitted: Fitted) -> tuple[str, ...]:
+def suspicion(data: TrainData, judgement: Judgement) -> tuple[str, ...]:
     """A note where a score is hardly to be had without a leak that no single feature gives away."""
     name, limit = TOO_GOOD[data.task]
-    score = validation_score(name, data, fitted, 0.5)
+    score = metric(data.task, name, data.held_out[1], judgement.answers)
     if score is None or score < limit:
         return ()
     return (f"{name} on the validation rows is {score:.5g}: look for columns that together give the target away",)

@@ -18,8 +18,7 @@ from loopwright.training.material import Material, prepare
 from loopwright.training.packing import add_papers, pack
 from loopwright.training.records import Candidate, TrainTask, Trial
 from loopwright.training.refitting import refit
-from loopwright.training.scoring import suspicion, validation_score
-from loopwright.training.threshold import choose_threshold
+from loopwright.training.scoring import judge, suspicion
 from loopwright.training.tuning import Tuning
 
 __all__ = ["refit", "train"]
@@ -37,11 +36,12 @@ def train(task: TrainTask, workspace: Workspace) -> Candidate:
     workspace.progress(f"fitting on {len(material.data.y):,} rows", 0.2)
     fitted, trials = _fit(task, workspace, material, metric)
     workspace.progress("writing the bundle", 0.9)
-    threshold = _threshold(workspace, material, fitted)
-    score = validation_score(metric, material.data, fitted, threshold)
+    judgement = judge(metric, model.declaration.threshold, material.data, fitted)
     folder = workspace.folder / "candidate"
     lineage = {"run": task.run_id, "candidate": task.candidate_id, "dataset": task.dataset.digest}
-    manifest, served = pack(folder, workspace, material, fitted, threshold=threshold, lineage=lineage, onnx=task.onnx)
+    manifest, served = pack(
+        folder, workspace, material, fitted, threshold=judgement.threshold, lineage=lineage, onnx=task.onnx
+    )
     candidate = Candidate(
         id=task.candidate_id,
         model=model.name,
@@ -51,19 +51,19 @@ def train(task: TrainTask, workspace: Workspace) -> Candidate:
         metric=metric,
         params=fitted.params,
         split=material.split,
-        score=score,
-        threshold=threshold,
+        score=judgement.score,
+        threshold=judgement.threshold,
         features=tuple(column.name for column in material.encoding.columns),
         importance=_importance(material, fitted),
         rows=manifest.trained_rows,
         trained_until=manifest.trained_until,
         seconds=(workspace.clock.now() - started) / timedelta(seconds=1),
         trials=trials,
-        notes=(*material.notes, *_fit_notes(fitted, trials), *suspicion(material.data, fitted), *served),
+        notes=(*material.notes, *_fit_notes(fitted, trials), *suspicion(material.data, judgement), *served),
         rounds=fitted.rounds,
         watched=material.data.watched,
     )
-    add_papers(folder, candidate, {} if score is None else {f"{metric} (validation)": score})
+    add_papers(folder, candidate, {} if judgement.score is None else {f"{metric} (validation)": judgement.score})
     upload_folder(workspace.storage, task.folder, folder)
     workspace.progress("trained", 1.0)
     return replace(candidate, digest=bundle_digest(folder))
@@ -77,20 +77,13 @@ def _fit(task: TrainTask, workspace: Workspace, material: Material, metric: str)
     tuning = Tuning(
         model.tuning,
         fit=fit,
-        score=lambda fitted: validation_score(metric, material.data, fitted, _threshold(workspace, material, fitted)),
+        score=lambda fitted: judge(metric, model.declaration.threshold, material.data, fitted).score,
         metric=metric,
         seed=model.declaration.seed,
         clock=workspace.clock,
         progress=lambda text, done: workspace.progress(text, 0.2 + 0.7 * done),
     )
     return tuning.run(task.warm_start)
-
-
-def _threshold(workspace: Workspace, material: Material, fitted: Fitted) -> float:
-    if material.data.task != "binary":
-        return 0.5
-    X, y = material.data.held_out
-    return choose_threshold(workspace.model.declaration.threshold, y, fitted.score(X))
 
 
 def _importance(material: Material, fitted: Fitted) -> dict[str, float]:
