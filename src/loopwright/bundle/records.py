@@ -2,10 +2,10 @@
 
 A bundle is a folder:
 
-    MLmodel, requirements.txt    what MLflow reads (`mlflow.pyfunc.load_model` opens the folder)
+    MLmodel, requirements.txt, python_env.yaml    what MLflow reads (`mlflow.pyfunc.load_model` opens the folder)
     bundle.json                  the `Manifest`: what the model is, and the SHA-256 of every other file
     encoding.json                the fitted `Encoding`
-    model.onnx | model.txt | model.pkl    the model itself; `Manifest.runtime` says which file is served from
+    model.onnx | model.txt | model.pkl | model/    the model itself; `Manifest.runtime` says which file is served from
     reference.json               the `Reference`: bins and counts that later windows are held against
     code/                        the project's Python files, where the model needs them
     card.md, bom.json, contract.odcs.yaml, profile.json, evaluation.json    for people and auditors
