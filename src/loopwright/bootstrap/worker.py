@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from loopwright.bootstrap.platform import Platform
+from loopwright.core.event import Event
 from loopwright.data.newness import SourceWatch
 from loopwright.declare import Declaration
 from loopwright.errors import LoopwrightError
@@ -92,20 +93,19 @@ class Worker:
         events = untold(platform.state, SHOWN)
         if not events or platform.tracking is None:
             return
+        runs = dict.fromkeys(run for event in events if (run := _run_of(event)) is not None)
+        for run in runs:
+            project_run(
+                run,
+                journal=platform.journal,
+                storage=platform.storage,
+                tracking=platform.tracking,
+                scratch=self._scratch,
+            )
+        for model in dict.fromkeys(event.model for event in events if event.kind.startswith("rollout.")):
+            versions = {one.number: one for one in platform.registry.versions(model)}
+            project_aliases(model, platform.rollouts.aliases(model), versions, tracking=platform.tracking)
         for event in events:
-            if event.kind.startswith("run."):
-                project_run(
-                    event.subject,
-                    journal=platform.journal,
-                    storage=platform.storage,
-                    tracking=platform.tracking,
-                    scratch=self._scratch,
-                )
-            elif event.kind.startswith("rollout."):
-                versions = {one.number: one for one in platform.registry.versions(event.model)}
-                project_aliases(
-                    event.model, platform.rollouts.aliases(event.model), versions, tracking=platform.tracking
-                )
             mark_told(platform.state, event, platform.clock.now())
 
     @property
@@ -137,6 +137,13 @@ class Worker:
             at, _, pid = (run.worker or "").partition("/")
             if run.worker and at == host and not _alive(int(pid)):
                 self.platform.journal.abandon(run.worker)
+
+
+def _run_of(event: Event) -> str | None:
+    """The run that an event belongs to."""
+    if event.kind.startswith("run."):
+        return event.subject
+    return event.data.get("run") if event.kind == "version.registered" else None
 
 
 def _alive(pid: int) -> bool:

@@ -13,6 +13,10 @@ from loopwright.errors import BundleError
 T = TypeVar("T")
 
 
+MLFLOW_MARK = "registered_model_meta"
+"""A file that MLflow writes beside a model it has downloaded from its registry; nothing is read from it."""
+
+
 def read_manifest(folder: Path) -> Manifest:
     """What the bundle says of itself. Raises `BundleError`."""
     return _read(folder / MANIFEST, Manifest)
@@ -51,9 +55,9 @@ def verify_bundle(folder: Path) -> None:
 
 
 def bundle_files(folder: Path) -> dict[str, Path]:
-    """Every file of a bundle folder but its manifest, by its path in the folder."""
+    """Every file of a bundle folder by its path in the folder, but its manifest and what MLflow adds to a copy."""
     files = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.is_file()}
-    return {name: path for name, path in files.items() if name != MANIFEST}
+    return {name: path for name, path in files.items() if name not in (MANIFEST, MLFLOW_MARK)}
 
 
 def _read(path: Path, kind: type[T]) -> T:
