@@ -17,7 +17,7 @@ from loopwright.training.records import Candidate, SplitPlan
 from loopwright.training.split import assign
 
 FEWEST = 50
-"""Rows that a comparison with the champion must have."""
+"""Rows that a comparison with the champion must have, where it is not on all test rows."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,7 +63,7 @@ def stand(champion: Champion, candidate: Candidate, rows: pl.DataFrame, bench: B
     By a hash, the champion was never trained on rows that its own split kept for the test. Where rows are ordered,
     it has not seen those newer than what it was trained on. A live champion that was refitted on newer rows than the
     candidate was trained on has a lead that the candidate's own refit would make up for: then the candidate that the
-    champion once was stands for it. Otherwise the live champion does, as long as there are `FEWEST` such rows.
+    champion once was stands for it. Otherwise the live champion does, where there are `FEWEST` such rows.
     """
     if champion.split is not None and _way(champion.split) != _way(candidate.split):
         return f"its rows were split by {_way(champion.split)}, the candidate's by {_way(candidate.split)}"
@@ -87,8 +87,8 @@ def _stand_by_hash(champion: Champion, rows: pl.DataFrame) -> Standing | str:
         if gone:
             return f"its rows were split by columns of which {gone[0]!r} is gone"
         unseen = (assign(champion.split, rows) == "test").to_numpy()
-    if unseen.sum() < FEWEST:
-        return f"it was not trained on {int(unseen.sum())} of the test rows, fewer than {FEWEST}"
+    if not _enough(unseen):
+        return f"only {int(unseen.sum())} test rows are such as it was surely not trained on, fewer than {FEWEST}"
     return Standing(folder=champion.folder, unseen=unseen, sibling=False, until=None)
 
 
@@ -101,12 +101,16 @@ def _stand_in_order(champion: Champion, candidate: Candidate, bench: Bench) -> S
     for folder, until, sibling in selves:
         if until is not None:
             unseen = _newer(until, candidate.split, bench)
-            if unseen.sum() >= FEWEST:
+            if _enough(unseen):
                 return Standing(folder=folder, unseen=unseen, sibling=sibling, until=until)
             most = max(most or 0, int(unseen.sum()))
     if most is None:
         return "it is not known which rows it was trained on"
-    return f"{most} test rows are newer than those it was trained on, fewer than {FEWEST}"
+    return f"only {most} test rows are newer than those it was trained on, fewer than {FEWEST}"
+
+
+def _enough(unseen: Mask) -> bool:
+    return bool(unseen.all() or unseen.sum() >= FEWEST)
 
 
 def _newer(until: str, split: SplitPlan, bench: Bench) -> Mask:

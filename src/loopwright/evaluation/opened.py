@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +61,7 @@ class Opened:
     def latency_ms(self, rows: pl.DataFrame) -> float:
         """The median time of a prediction for one row, the first three left out as warming up."""
         asked = rows.select(self._there(rows)).gather_every(max(1, rows.height // ASKED)).head(ASKED)
-        single = [{name: [value] for name, value in row.items()} for row in asked.to_dicts()]
+        single = [{name: [_as_sent(value)] for name, value in row.items()} for row in asked.to_dicts()]
         for row in single[:3]:
             self.predictor.predict(row)
         taken: list[float] = []
@@ -74,6 +75,10 @@ class Opened:
 
     def _there(self, rows: pl.DataFrame) -> list[str]:
         return [name for name in self.inputs if name in rows.columns]
+
+
+def _as_sent(value: object) -> object:
+    return value.isoformat() if isinstance(value, date) else value
 
 
 def open_bundle(name: str, folder: str, workspace: Workspace) -> Opened:

@@ -19,6 +19,8 @@ COLOURS = {"candidate": "#1f6feb", "champion": "#8b949e", "dummy": "#8b949e"}
 POINTS = 500
 """Points of a curve, at most: more cannot be seen."""
 MOST_CLASSES = 20
+LONG_LABELS = ("confusion", "importance")
+"""Pictures with names at their sides, for which room must be made; that takes time."""
 
 Draw = Callable[[Axes, Bench, Sequence[Contender]], None]
 
@@ -28,16 +30,16 @@ def draw_pictures(
 ) -> dict[str, bytes]:
     """PNGs by name, as the task has them. The champion is drawn where it has seen none of the test rows."""
     shown = [candidate] + ([champion] if champion is not None and champion.unseen.all() else [])
-    pictures = {name: _png(draw, bench, shown) for name, draw in PICTURES[bench.task.name].items()}
+    draws = PICTURES[bench.task.name]
     if importance:
-        pictures["importance"] = _png(lambda axes, *_: _importance(axes, importance), bench, shown)
-    return pictures
+        draws = draws | {"importance": lambda axes, *_: _importance(axes, importance)}
+    return {name: _png(name, draw, bench, shown) for name, draw in draws.items()}
 
 
-def _png(draw: Draw, bench: Bench, shown: Sequence[Contender]) -> bytes:
+def _png(name: str, draw: Draw, bench: Bench, shown: Sequence[Contender]) -> bytes:
     png = io.BytesIO()
     with rc_context({"text.parse_math": False}):  # a class may be called "$50"
-        figure = Figure(figsize=(6, 4.5), dpi=100, layout="constrained")
+        figure = Figure(figsize=(6, 4.5), dpi=100, layout="tight" if name in LONG_LABELS else None)
         axes = figure.add_subplot()
         axes.spines[["top", "right"]].set_visible(False)
         draw(axes, bench, shown)

@@ -93,8 +93,9 @@ class EvaluationReport:
 
     `metrics[who][name]` is an `Estimate`: candidate and dummy on all `rows`, the champion on those of its comparison.
     `dummy` says in words what the dummy does. `comparisons` are in `metric`, against the dummy, and the champion where
-    there is one that can be compared. `pictures` maps a name to the object-store key of a PNG. `latency_ms` is the
-    median for one row, `size_mb` the bundle's size. `reference` is the key of the evaluation rows' `Reference`.
+    there is one; `incomparable` says why a champion is not compared. `pictures` maps a name to the object-store key of
+    a PNG, `reference` is the key of the evaluation rows' `Reference`. `latency_ms` is the median for one row, `size_mb`
+    the bundle's size.
     """
 
     candidate: str
@@ -109,6 +110,7 @@ class EvaluationReport:
     size_mb: float
     reference: str
     dummy: str = ""
+    incomparable: str = ""
     pictures: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

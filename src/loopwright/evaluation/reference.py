@@ -8,12 +8,11 @@ from collections.abc import Iterable
 import numpy as np
 import polars as pl
 
-from loopwright.bundle.bins import count_categories, count_numbers
+from loopwright.bundle.bins import count_numbers
 from loopwright.bundle.encoding import category_texts
 from loopwright.bundle.frames import series_values
 from loopwright.bundle.outputs import Outputs
 from loopwright.bundle.records import Manifest, Reference, ReferenceColumn
-from loopwright.statistics.arrays import AnyArray
 from loopwright.statistics.histogram import edges_from
 from loopwright.traffic.predictions import INPUT, OUTPUT
 
@@ -50,17 +49,17 @@ def _column(name: str, kind: str, values: pl.Series) -> ReferenceColumn:
 def _numbers(name: str, values: pl.Series) -> ReferenceColumn:
     found = values.cast(pl.Float64).to_numpy()  # NaN where missing
     edges = edges_from(found, BINS)
-    counts = _plain(count_numbers(edges, found))
+    counts = tuple(count_numbers(edges, found).tolist())
     return ReferenceColumn(name=name, kind="number", counts=counts, edges=edges, missing=int(np.isnan(found).sum()))
 
 
 def _categories(name: str, values: pl.Series) -> ReferenceColumn:
-    texts = category_texts(series_values(values))
-    ranked = sorted(Counter(text for text in texts if text is not None).items(), key=lambda one: (-one[1], one[0]))
-    known = tuple(sorted(text for text, _ in ranked[:VALUES]))
-    counts = _plain(count_categories(known, texts))
-    return ReferenceColumn(name=name, kind="category", counts=counts, values=known, missing=texts.count(None))
-
-
-def _plain(counts: AnyArray) -> tuple[int, ...]:
-    return tuple(counts.tolist())
+    different = values.alias("value").value_counts(name="rows")
+    rows: Counter[str | None] = Counter()
+    for text, count in zip(category_texts(series_values(different["value"])), different["rows"], strict=True):
+        rows[text] += count  # two values may have one text
+    missing = rows.pop(None, 0)
+    ranked = sorted((-count, text) for text, count in rows.items() if text is not None)
+    known = tuple(sorted(text for _, text in ranked[:VALUES]))
+    counts = (*(rows[text] for text in known), -sum(count for count, _ in ranked[VALUES:]))
+    return ReferenceColumn(name=name, kind="category", counts=counts, values=known, missing=missing)

@@ -52,6 +52,7 @@ def evaluate(task: EvaluateTask, workspace: Workspace) -> EvaluationReport:
         size_mb=opened.size_mb,
         reference=_keep_reference(task, opened, rows, line_up.outputs, workspace),
         dummy=line_up.dummy,
+        incomparable=line_up.incomparable,
         pictures=_keep_pictures(task, bench, line_up, workspace),
         notes=(*line_up.notes, *sliced, *bench.gaps(line_up.candidate)),
     )
@@ -59,12 +60,13 @@ def evaluate(task: EvaluateTask, workspace: Workspace) -> EvaluationReport:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _LineUp:
-    """Who is measured. `outputs` are the candidate's, `dummy` the dummy in words."""
+    """Who is measured. `outputs` are the candidate's; `dummy` and `incomparable` are those of the report."""
 
     candidate: Contender
     outputs: Outputs
     others: tuple[Contender, ...]
     dummy: str
+    incomparable: str
     notes: tuple[str, ...]
 
     @property
@@ -102,17 +104,17 @@ def _line_up(task: EvaluateTask, opened: Opened, bench: Bench, rows: pl.DataFram
     scores = opened.scores(bench.task, outputs, bench.classes)
     dummy = choose_dummy(bench.task, bench.history, bench.metric)
     others = [Contender(who="dummy", scores=dummy.guess(bench.places), unseen=every)]
-    notes = [f"the dummy says {dummy.name}"]
+    champion, said = None, ""
     if task.champion is not None:
         champion, said = contend(task.champion, task.candidate, rows, bench, workspace)
         others += [champion] if champion is not None else []
-        notes.append(said)
     return _LineUp(
         candidate=Contender(who="candidate", scores=scores, unseen=every, threshold=opened.manifest.threshold),
         outputs=outputs,
         others=tuple(others),
         dummy=dummy.name,
-        notes=tuple(notes),
+        incomparable=said if champion is None else "",
+        notes=tuple(filter(None, (f"the dummy says {dummy.name}", said))),
     )
 
 
