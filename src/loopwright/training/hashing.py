@@ -1,6 +1,6 @@
 """A hash of values that never changes: not with the machine, the process, Polars' version or the rows around them.
 
-A value becomes a 64-bit word, and words are mixed by the finaliser of SplitMix64 (Steele, Lea and Flood, "Fast
+A value becomes a 64-bit word, and words are mixed by a step of SplitMix64 (Steele, Lea and Flood, "Fast
 splittable pseudorandom number generators", OOPSLA 2014). Whole numbers are themselves, whichever type they are held
 in; other numbers their IEEE 754 bits; dates and moments their microseconds since 1970; text the CRC-32 of its UTF-8.
 """
@@ -51,11 +51,13 @@ def _number_words(numbers: NDArray[np.float64]) -> Words:
 
 
 def _mix(words: Words) -> Words:
+    words = words + _GAMMA
     words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     mixed: Words = words ^ (words >> np.uint64(31))
     return mixed
 
 
-_MISSING = np.uint64(0x9E3779B97F4A7C15)
+_GAMMA = np.uint64(0x9E3779B97F4A7C15)
+_MISSING = np.uint64(0xA5A5A5A55A5A5A5A)
 _TEXT = np.uint64(1 << 63)
