@@ -49,8 +49,8 @@ class Session:
 
     def retrain(self, model: str | None = None, *, force: bool = False) -> RetrainRequest:
         """Ask the governor for a retrain; it accepts or refuses with reasons."""
-        name = self.platform.project.model(model).name
-        return self.platform.retraining.request(name, actor=self.platform.actor, force=force)
+        declared = self.platform.project.model(model).declaration
+        return self.platform.retraining.request(declared, actor=self.platform.actor, force=force)
 
     def versions(self, model: str | None = None) -> list[ModelVersion]:
         """Versions, newest first."""
@@ -78,7 +78,7 @@ class Session:
     ) -> dict[str, NDArray[np.generic]]:
         """Outputs by name for `rows` (columns, or a Polars or pandas frame), by the champion or a given version."""
         folder = self._bundle(model, version)
-        columns = rows if isinstance(rows, Mapping) else {name: rows[name].to_numpy() for name in rows.columns}
+        columns = {name: list(rows[name]) for name in (rows if isinstance(rows, Mapping) else rows.columns)}
         return load_predictor(folder, allow_pickle=self.platform.settings.allow_pickle).predict(columns)
 
     def batch(

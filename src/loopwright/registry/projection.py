@@ -38,7 +38,8 @@ def project_aliases(
     """Let `champion` and `challenger` name there what the newest endpoint revision says."""
     for alias in ("champion", "challenger"):
         number = aliases.get(alias)
-        tracking.point_alias(model, alias, versions[number].id if number in versions else None)
+        version = versions.get(number) if number is not None else None
+        tracking.point_alias(model, alias, version.id if version else None)
 
 
 def _main_run(run: Run, results: Mapping[str, Any], storage: Storage, scratch: Path) -> TrackedRun:
