@@ -176,6 +176,9 @@ def test_scores_that_are_no_probabilities_rank_but_have_no_losses() -> None:
     found = metrics("binary", np.array([0, 1, 0, 1]), np.array([-3.0, 2.0, 0.1, 0.0]))
     assert found["roc_auc"] == 0.75
     assert not {"log_loss", "brier", "calibration_error"} & set(found)
+    found = metrics("multiclass", np.array([0, 1, 2]), 3 * np.eye(3))
+    assert set(METRICS_OF["multiclass"]) - set(found) == {"log_loss"}
+    assert found["roc_auc"] == found["accuracy"] == 1
 
 
 def test_constant_targets_have_no_r2() -> None:

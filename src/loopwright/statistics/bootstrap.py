@@ -62,7 +62,8 @@ def by_blocks(rows: int, *, length: int | None = None, seed: int = 0, resamples:
     run = max(1, ceil(rows / UNITS))
     units = ceil(rows / run)
     block = min(max(1, round(wanted / run)), units)
-    starts = _counts(units, max(1, round(units / block)) if units else 0, seed, resamples)
+    rng = np.random.default_rng(seed)
+    starts = _counts(units, max(1, round(units / block)) if units else 0, rng, resamples)
     return Resampling(unit=np.arange(rows, dtype=np.int64) // run, counts=_covered(starts, block))
 
 
@@ -150,13 +151,14 @@ def resampled(statistic: Statistic, resampling: Resampling) -> Floats:
 
 def _dealt(code: Places, codes: int, seed: int, resamples: int) -> Resampling:
     units = min(codes, UNITS)
-    unit = np.random.default_rng(seed).permutation(codes) % max(1, units)
-    return Resampling(unit=unit[code], counts=_counts(units, units, seed, resamples))
+    rng = np.random.default_rng(seed)
+    unit = rng.permutation(codes) % max(1, units)
+    return Resampling(unit=unit[code], counts=_counts(units, units, rng, resamples))
 
 
-def _counts(units: int, drawn: int, seed: int, resamples: int) -> Floats:
+def _counts(units: int, drawn: int, rng: np.random.Generator, resamples: int) -> Floats:
     """How often each of `units` is drawn when `drawn` are, with replacement: [resamples, units]."""
-    places = np.random.default_rng(seed).integers(0, max(1, units), size=(resamples, drawn))
+    places = rng.integers(0, max(1, units), size=(resamples, drawn))
     places += np.arange(resamples)[:, None] * units
     found = np.bincount(places.ravel(), minlength=resamples * units)
     return found.reshape(resamples, units).astype(np.float64)

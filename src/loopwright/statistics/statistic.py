@@ -103,7 +103,7 @@ class RocAuc:
         positives, negatives = self.ranking.reached(weights)
         if not len(positives) or positives[-1] <= 0 or negatives[-1] <= 0:
             return np.nan
-        area = float(np.dot(np.diff(negatives, prepend=0.0), _middle(positives)))
+        area = float((np.diff(negatives, prepend=0.0) * _middle(positives)).sum())
         return area / float(positives[-1] * negatives[-1])
 
     def influence(self) -> Floats:
@@ -132,7 +132,7 @@ class AveragePrecision:
         if not len(positives) or positives[-1] <= 0:
             return np.nan
         precision = divide(positives, positives + negatives, otherwise=0.0)
-        return float(np.dot(np.diff(positives, prepend=0.0), precision) / positives[-1])
+        return float((np.diff(positives, prepend=0.0) * precision).sum() / positives[-1])
 
     def influence(self) -> Floats:
         """A row's own precision if it is positive, and what it does to the precision of all positives not above it."""
@@ -161,7 +161,7 @@ class OneVersusRest:
 
     def value(self, weights: Floats | None = None) -> float:
         found, share = self._parts(weights)
-        return float(np.dot(np.nan_to_num(found), share)) if share.any() else np.nan
+        return float((np.nan_to_num(found) * share).sum()) if share.any() else np.nan
 
     def influence(self) -> Floats:
         found, share = self._parts(None)

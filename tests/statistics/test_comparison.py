@@ -1,0 +1,169 @@
+"""Tests of two samples agree with SciPy, keep their level, and have nothing to say about nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from loopwright.statistics.comparison import (
+    benjamini_hochberg,
+    chi_squared,
+    holm,
+    ks_counts,
+    ks_values,
+    two_proportions,
+    wilson,
+)
+from loopwright.statistics.histogram import count_into, edges_from
+
+pytestmark = pytest.mark.filterwarnings("error")
+seeds = st.integers(0, 2**32 - 1)
+p_lists = st.lists(st.floats(0, 1), min_size=1, max_size=30)
+
+
+@given(seeds, st.integers(25, 200), st.integers(25, 200), st.floats(0, 1), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_ks_agrees_with_scipy(seed: int, n: int, m: int, shift: float, ties: bool) -> None:
+    rng = np.random.default_rng(seed)
+    a, b = rng.normal(size=n), rng.normal(shift, size=m)
+    if ties:
+        a, b = np.round(a, 1), np.round(b, 1)
+    found, expected = ks_values(a, b), stats.ks_2samp(a, b, method="exact")
+    assert found is not None
+    assert found.statistic == pytest.approx(expected.statistic, abs=1e-12)
+    if not ties:
+        assert found.p_value == pytest.approx(expected.pvalue, abs=0.02 if expected.pvalue < 0.1 else 0.07)
+
+
+def test_ks_keeps_its_level_and_finds_a_shift() -> None:
+    rng = np.random.default_rng(0)
+    level = [ks_values(rng.normal(size=300), rng.normal(size=400)).p_value < 0.05 for _ in range(400)]  # type: ignore[union-attr]
+    assert 0.02 <= np.mean(level) <= 0.085
+    found = ks_values(rng.normal(size=2_000), rng.normal(0.2, size=2_000))
+    assert found
+    assert found.p_value < 1e-4
+
+
+def test_ks_of_counts_is_that_of_values_seen_through_the_bins() -> None:
+    rng = np.random.default_rng(1)
+    a, b = rng.normal(size=3_000), rng.normal(0.1, 1.1, size=2_000)
+    edges = edges_from(a, 200)
+    binned = ks_counts(count_into(edges, a).counts, count_into(edges, b).counts)
+    exact = ks_values(a, b)
+    assert binned
+    assert exact
+    assert exact.statistic - 0.01 <= binned.statistic <= exact.statistic
+    assert binned.p_value >= exact.p_value
+
+
+def test_ks_leaves_nan_out_and_ranks_infinities() -> None:
+    found = ks_values(np.array([np.nan, 1, 2, np.inf]), np.array([1, 2, 3, -np.inf]))
+    assert found
+    assert found.statistic == pytest.approx(stats.ks_2samp([1, 2, 9], [1, 2, 3, -9]).statistic)
+
+
+@given(seeds, st.integers(2, 40))
+@settings(max_examples=60, deadline=None)
+def test_chi_squared_agrees_with_scipy(seed: int, categories: int) -> None:
+    rng = np.random.default_rng(seed)
+    shares = rng.dirichlet(np.ones(categories))
+    a, b = rng.multinomial(int(rng.integers(1, 2_000)), shares), rng.multinomial(int(rng.integers(1, 2_000)), shares)
+    found = chi_squared(a, b, pool_below=0)
+    seen = (a + b) > 0
+    assert found
+    if seen.sum() > 1:
+        expected = stats.chi2_contingency(np.stack([a, b])[:, seen], correction=False)
+        assert found.statistic == pytest.approx(expected.statistic, rel=1e-9, abs=1e-9)
+        assert found.p_value == pytest.approx(expected.pvalue, rel=1e-9, abs=1e-12)
+
+
+def test_chi_squared_pools_what_is_rare_and_keeps_its_level() -> None:
+    rng = np.random.default_rng(2)
+    shares = np.r_[0.6, 0.3, np.full(200, 0.1 / 200)]
+    alarms = [
+        chi_squared(rng.multinomial(20_000, shares), rng.multinomial(300, shares)).p_value < 0.05  # type: ignore[union-attr]
+        for _ in range(400)
+    ]
+    assert 0.02 <= np.mean(alarms) <= 0.085
+    pooled = chi_squared([50, 40, 1, 2], [40, 50, 2, 1])
+    plain = chi_squared([50, 40, 3], [40, 50, 3], pool_below=0)
+    assert pooled == plain
+
+
+def test_one_category_tells_nothing_apart() -> None:
+    found = chi_squared([10, 0], [7, 0])
+    assert found
+    assert (found.statistic, found.p_value) == (0, 1)
+
+
+@given(st.integers(1, 500), st.integers(1, 500), st.floats(0, 1), st.floats(0, 1))
+@settings(max_examples=60, deadline=None)
+def test_two_proportions_agree_with_the_chi_squared_test(n: int, m: int, share_a: float, share_b: float) -> None:
+    hits = round(n * share_a), round(m * share_b)
+    found = two_proportions(hits[0], n, hits[1], m)
+    assert found
+    if 0 < sum(hits) < n + m:
+        table = [[hits[0], n - hits[0]], [hits[1], m - hits[1]]]
+        expected = stats.chi2_contingency(table, correction=False)
+        assert found.statistic**2 == pytest.approx(expected.statistic, rel=1e-7, abs=1e-9)
+        assert found.p_value == pytest.approx(expected.pvalue, rel=1e-7, abs=1e-12)
+    more, less = (two_proportions(hits[0], n, hits[1], m, alternative=side) for side in ("more", "less"))  # type: ignore[arg-type]
+    assert more
+    assert less
+    assert more.p_value + less.p_value == pytest.approx(1)
+    assert (more.p_value < less.p_value) == (hits[0] / n > hits[1] / m) or more.p_value == less.p_value
+
+
+def test_equal_certainties_are_equal() -> None:
+    found = two_proportions(5, 5, 9, 9)
+    assert found
+    assert (found.statistic, found.p_value) == (0, 1)
+
+
+@given(st.integers(1, 400), st.floats(0, 1), st.sampled_from([0.8, 0.95, 0.99]))
+@settings(max_examples=60, deadline=None)
+def test_wilson_agrees_with_scipy(rows: int, share: float, confidence: float) -> None:
+    hits = round(rows * share)
+    expected = stats.binomtest(hits, rows).proportion_ci(confidence, method="wilson")
+    assert wilson(hits, rows, confidence=confidence) == pytest.approx((expected.low, expected.high), abs=1e-9)
+
+
+@given(p_lists)
+@settings(max_examples=60, deadline=None)
+def test_benjamini_hochberg_agrees_with_scipy(p: Any) -> None:
+    assert benjamini_hochberg(p) == pytest.approx(stats.false_discovery_control(p, method="bh"))
+
+
+@given(p_lists, st.floats(0.001, 0.3))
+@settings(max_examples=60, deadline=None)
+def test_holm_rejects_what_stepping_down_rejects(p: Any, alpha: float) -> None:
+    adjusted = holm(p)
+    rejected = set()
+    for step, place in enumerate(np.argsort(p, kind="stable")):
+        if p[place] * (len(p) - step) > alpha:
+            break
+        rejected.add(int(place))
+    assert set(np.flatnonzero(adjusted <= alpha).tolist()) == rejected
+    assert (adjusted >= np.array(p)).all()
+    assert (adjusted <= 1).all()
+
+
+def test_nothing_is_compared_with_nothing() -> None:
+    assert ks_values(np.array([]), np.array([1.0])) is None
+    assert ks_values(np.array([np.nan]), np.array([1.0])) is None
+    assert ks_counts([0, 0], [1, 2]) is None
+    assert chi_squared([0, 0], [1, 2]) is None
+    assert chi_squared([], []) is None
+    assert two_proportions(0, 0, 1, 2) is None
+    assert wilson(0, 0) == (0, 1)
+    assert len(benjamini_hochberg([])) == len(holm([])) == 0
+
+
+def test_counts_of_different_bins_are_refused() -> None:
+    with pytest.raises(ValueError, match="2 and 3 bins"):
+        ks_counts([1, 2], [1, 2, 3])

@@ -1,0 +1,48 @@
+"""Tails of distributions agree with SciPy, far out as well."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import special, stats
+
+from loopwright.statistics.special import (
+    chi_squared_tail,
+    gamma_tail,
+    kolmogorov_tail,
+    normal_quantile,
+    normal_tail,
+)
+
+
+@given(st.floats(0.05, 5_000), st.floats(0, 3))
+@settings(max_examples=200, deadline=None)
+def test_gamma_tail(a: float, ratio: float) -> None:
+    assert gamma_tail(a, a * ratio) == pytest.approx(special.gammaincc(a, a * ratio), rel=1e-8, abs=1e-13)
+
+
+@pytest.mark.parametrize(("x", "freedom"), [(0.0, 1), (3.84, 1), (50.0, 3), (700.0, 10), (1e4, 1e4), (1e6, 5)])
+def test_chi_squared_tail(x: float, freedom: float) -> None:
+    assert chi_squared_tail(x, freedom) == pytest.approx(stats.chi2.sf(x, freedom), rel=1e-8, abs=1e-300)
+
+
+def test_an_infinite_statistic_has_no_tail() -> None:
+    assert gamma_tail(2.0, np.inf) == 0
+    assert gamma_tail(2.0, -1.0) == 1
+
+
+@given(st.floats(0, 6))
+def test_kolmogorov_tail(x: float) -> None:
+    assert kolmogorov_tail(x) == pytest.approx(stats.kstwobign.sf(x), rel=1e-9, abs=1e-13)
+
+
+@given(st.floats(-8, 30))
+def test_normal_tail(z: float) -> None:
+    assert normal_tail(z) == pytest.approx(stats.norm.sf(z), rel=1e-9)
+
+
+@given(st.floats(1e-9, 1 - 1e-9))
+def test_normal_quantile(share: float) -> None:
+    assert normal_quantile(share) == pytest.approx(stats.norm.ppf(share), rel=1e-9, abs=1e-9)
