@@ -1,4 +1,4 @@
-"""A small project for the inference server: bundles of simple models, revisions of an endpoint, real server processes."""
+"""A small project for the inference server: bundles of simple models, revisions of an endpoint, real processes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,16 @@ import numpy as np
 import pytest
 
 from loopwright.adapters.obstore.storage import ObjectStorage, open_storage
+from loopwright.bootstrap.predictor import load_predictor
 from loopwright.bundle.outputs import task_signature
 from loopwright.bundle.read import bundle_digest
 from loopwright.bundle.records import Encoding, FeatureColumn, Input, Manifest, Reference, ReferenceColumn
 from loopwright.bundle.write import write_bundle
 from loopwright.ports.storage import upload_folder
+from loopwright.serving.endpoints import Endpoints, LiveEndpoint, LiveVariant
+from loopwright.serving.models import Shelf
+from loopwright.serving.recorder import Served
 from loopwright.traffic.records import (
-    CapturePolicy,
     EndpointRevision,
     Variant,
     encode_revision,
@@ -85,7 +88,6 @@ def classifier(classes: int) -> Any:
 
     class Classifier:
         def predict_proba(self, matrix: Any) -> Any:
-            import numpy as np
 
             scores = np.outer(matrix[:, 0], np.arange(classes))
             exponents = np.exp(scores - scores.max(axis=1, keepdims=True))
@@ -101,6 +103,7 @@ class Project:
     folder: Path
     url: str = field(init=False)
     storage: ObjectStorage = field(init=False)
+    linear = staticmethod(linear_model)
     made: int = 0
 
     def __post_init__(self) -> None:
@@ -159,6 +162,7 @@ class Running:
     process: subprocess.Popen[bytes]
     client: httpx.Client
     log: Path
+    address: tuple[str, int]
 
     def stop(self) -> int:
         """SIGTERM; the exit status."""
@@ -200,19 +204,24 @@ def project(tmp_path: Path) -> Project:
     return Project(tmp_path)
 
 
+def start_server(project: Project, folder: Path, *options: str, storage: str | None = None, **env: str) -> Running:
+    """A server of the project on a free port, not waited for; its log and spool are in `folder`."""
+    port, log = free_port(), folder / f"server-{len(list(folder.glob('server-*')))}.log"
+    command = [sys.executable, "-m", "loopwright.bootstrap.server", "--storage", storage or project.url]
+    command += ["--port", str(port), "--spool", str(folder / "spool"), "--poll", "0.1", "--window", "1", *options]
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, **env})
+    client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20, trust_env=False)
+    return Running(process, client, log, ("127.0.0.1", port))
+
+
 @pytest.fixture
-def serve(project: Project, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+def serve(project: Project, tmp_path: Path) -> Iterator[Callable[..., Running]]:
     """Start servers of the project: `serve(*options, wait=True, **environment)`; all are stopped in the end."""
     running: list[Running] = []
 
-    def start(*options: str, wait: bool = True, storage: str | None = None, **environment: str) -> Running:
-        port, log = free_port(), tmp_path / f"server-{len(running)}.log"
-        command = [sys.executable, "-m", "loopwright.bootstrap.server", "--storage", storage or project.url]
-        command += ["--port", str(port), "--spool", str(tmp_path / "spool"), "--poll", "0.1", "--window", "1", *options]
-        with log.open("wb") as out:
-            process = subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, **environment})
-        client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20)
-        running.append(Running(process, client, log))
+    def start(*options: str, wait: bool = True, **given: str) -> Running:
+        running.append(start_server(project, tmp_path, *options, **given))
         if wait:
             running[-1].wait_for()
         return running[-1]
@@ -235,3 +244,31 @@ ROW = {"x": 1.5, "n": 2, "shop": "a"}
 def row() -> dict[str, Any]:
     """A row that the linear model answers with 21.5."""
     return dict(ROW)
+
+
+def live_endpoint(project: Project, *variants: Variant, **fields: Any) -> LiveEndpoint:
+    """An endpoint in force in this process, released in `project`."""
+    project.release(*(variants or (project.bundle(),)), **fields)
+    endpoints = Endpoints(project.storage, Shelf(project.storage, project.folder / "cache", load_predictor), ["demand"])
+    endpoints.look()
+    return endpoints.live["demand"]
+
+
+@pytest.fixture
+def bring_up(project: Project) -> Callable[..., LiveEndpoint]:
+    return partial(live_endpoint, project)
+
+
+@pytest.fixture
+def served(bring_up: Callable[..., LiveEndpoint]) -> Callable[..., Served]:
+    """Make records of answered requests: `served(columns, prediction, id=…, at=…)`, all by the same variant."""
+    found: list[LiveVariant] = []
+
+    def make(columns: dict[str, Any], prediction: list[float], **given: Any) -> Served:
+        found or found.append(given.pop("live", None) or bring_up().variants[0])
+        return Served(
+            found[0], given.get("id", "p"), len(prediction), given.get("at", AT), given.get("key"),
+            given.get("latency_ms", 1.0), columns, {"prediction": np.array(prediction)},
+        )  # fmt: skip
+
+    return make

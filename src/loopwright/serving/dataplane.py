@@ -56,6 +56,7 @@ class Dataplane:
         self._max_rows = max_rows
         self._prefix = secrets.token_hex(6)
         self._numbers = count()
+        self.in_flight = 0
 
     def endpoint(self, name: str | None) -> LiveEndpoint:
         """The endpoint in force called `name`; the only one where no name is given. Raises `NotFoundError` or
@@ -83,6 +84,7 @@ class Dataplane:
         """
         endpoint = self.endpoint(call.endpoint)
         live: LiveVariant | None = None
+        self.in_flight += 1
         try:
             live = self._targeted(endpoint, call)
             rows, body_id = read(endpoint)
@@ -92,6 +94,8 @@ class Dataplane:
         except LoopwrightError as error:
             self._recorder.failed(Failed(live or endpoint.route(call.key or ""), self._clock.now(), error_kind(error)))
             raise
+        finally:
+            self.in_flight -= 1
         latency = 1000 * (time.perf_counter() - call.began)
         self._recorder.served(
             Served(live, prediction_id, rows.count, self._clock.now(), call.key, latency, rows.columns, outputs)

@@ -80,7 +80,7 @@ class Doors:
         except LoopwrightError as error:
             reply = _refusal(error)
         except ProtocolClosed:
-            return
+            reply = _json(400, {"error": "the body ended before its time", "kind": "request"})
         except Exception:
             log.exception("%s %s", scope.method, scope.path)
             reply = _json(500, {"error": "the server failed at this request", "kind": "server"})
@@ -149,7 +149,7 @@ class Doors:
 
         answer = await self._plane.infer(call, read)
         accept = scope.headers.get("accept") or ""
-        kind, encoded = encode_rows(answer.outputs, answer.live.model.manifest, accept)
+        kind, encoded = encode_rows(answer.outputs, accept)
         headers = _headers(answer, kind)
         headers.append(("x-amzn-invoked-production-variant", answer.live.variant.name))
         return Reply(200, headers, encoded)

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-import numpy as np
 import orjson
 
-from loopwright.bundle.records import Manifest, Signature
+from loopwright.bundle.records import Signature
 from loopwright.errors import RequestError
 from loopwright.serving.models import Outputs
 from loopwright.serving.tabular import Rows, from_columns, from_positions, from_records, shown
@@ -36,32 +35,19 @@ def decode_rows(body: bytes, content_type: str, signature: Signature) -> Rows:
     raise RequestError(f"the content type is {shown(kind)}", remedy=f"send {CSV}, {JSON} or {JSON_LINES}")
 
 
-def encode_rows(outputs: Outputs, manifest: Manifest, accept: str) -> tuple[str, bytes]:
+def encode_rows(outputs: Outputs, accept: str) -> tuple[str, bytes]:
     """The answer's content type and bytes: what is accepted of JSON (the default), CSV and JSON lines.
 
-    JSON is `{"predictions": [...]}`: a number a row, or an object of named outputs where a model has several.
+    JSON is `{"predictions": [...]}`: a number a row, or an object of named outputs where a model has several. CSV has
+    a line a row and no header, with a cell for each output, and for each class of one that is as wide.
     """
-    table = output_table(outputs, manifest)
     accepted = accept.lower()
     if CSV in accepted:
-        return CSV, _write_csv(table)
-    rows = _rows(table)
+        return CSV, _write_csv(outputs)
+    rows = _rows(outputs)
     if any(name in accepted for name in (JSON_LINES, *_NAMES)):
         return JSON_LINES, b"\n".join(orjson.dumps(row) for row in rows) + b"\n"
     return JSON, orjson.dumps({"predictions": rows})
-
-
-def output_table(outputs: Outputs, manifest: Manifest) -> dict[str, list[Any]]:
-    """Outputs as flat columns, the same that the bundle gives in MLflow: a matrix of probabilities as one a class."""
-    table: dict[str, list[Any]] = {}
-    for name, values in outputs.items():
-        if values.ndim == 1:
-            table[name] = values.tolist()
-        else:
-            stem = "probability" if name == "probabilities" else name
-            labels = manifest.classes if len(manifest.classes) == values.shape[1] else range(values.shape[1])
-            table |= {f"{stem}_{label}": np.asarray(values[:, place]).tolist() for place, label in enumerate(labels)}
-    return table
 
 
 def _decode(body: bytes) -> Any:
@@ -125,15 +111,19 @@ def _has_header(first: Sequence[str], parameters: str, signature: Signature) -> 
     return required <= cells if required else bool(cells & {one.name for one in signature.inputs})
 
 
-def _rows(table: dict[str, list[Any]]) -> list[Any]:
+def _rows(outputs: Outputs) -> list[Any]:
+    table = {name: values.tolist() for name, values in outputs.items()}
     if len(table) == 1:
-        return next(iter(table.values()))
+        return list(*table.values())
     return [dict(zip(table, values, strict=True)) for values in zip(*table.values(), strict=True)]
 
 
-def _write_csv(table: dict[str, list[Any]]) -> bytes:
+def _write_csv(outputs: Outputs) -> bytes:
+    cells: list[list[Any]] = []
+    for values in outputs.values():
+        cells += values.T.tolist() if values.ndim == 2 else [values.tolist()]
     text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(zip(*table.values(), strict=True))
+    csv.writer(text, lineterminator="\n").writerows(zip(*cells, strict=True))
     return text.getvalue().encode()
 
 

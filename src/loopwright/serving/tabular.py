@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from loopwright.bundle.encoding import category_text
 from loopwright.bundle.records import Signature
+from loopwright.bundle.values import category_text
 from loopwright.errors import RequestError
 
 Values = list[Any] | NDArray[Any]
@@ -49,7 +49,8 @@ def from_records(records: Sequence[Any], signature: Signature, what: str) -> Row
     for number, record in enumerate(records):
         if not isinstance(record, dict):
             raise RequestError(
-                f"{what}: row {number} is {shown(record)}", remedy="send each row as an object of columns and values"
+                f"{what}: row {number + 1} is {shown(record)}",
+                remedy="send each row as an object of columns and values",
             )
     columns: dict[str, Values] = {}
     present = (
@@ -72,10 +73,11 @@ def from_positions(rows: Sequence[Any], names: Sequence[str], what: str) -> Rows
         if not isinstance(row, list) or len(row) != width:
             found = f"{len(row)} values" if isinstance(row, list) else shown(row)
             raise RequestError(
-                f"{what}: row {number} has {found}, but {width} are expected",
+                f"{what}: row {number + 1} has {found}, but {width} are expected",
                 remedy=f"send {', '.join(names)}, in this order",
             )
-    return Rows({name: list(values) for name, values in zip(names, zip(*rows, strict=True), strict=True)}, len(rows))
+    columns = zip(*rows, strict=True) if rows else ([] for _ in names)
+    return Rows({name: list(values) for name, values in zip(names, columns, strict=True)}, len(rows))
 
 
 def shown(value: Any) -> str:
@@ -96,7 +98,7 @@ def _required(records: Sequence[dict[str, Any]], name: str, what: str) -> list[A
     try:
         return [record[name] for record in records]
     except KeyError:
-        row = next(number for number, record in enumerate(records) if name not in record)
+        row = next(number for number, record in enumerate(records, start=1) if name not in record)
         raise RequestError(
             f"{what}: row {row} lacks the column {name!r}, which other rows have", remedy="send null where unknown"
         ) from None

@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from loopwright.bundle.encoding import booleans, category_texts, moments, numbers
 from loopwright.bundle.records import InputKind
+from loopwright.bundle.values import booleans, category_texts, moments, numbers
 from loopwright.serving.tabular import Values
 
 ARROW: dict[InputKind, pa.DataType] = {

@@ -41,12 +41,17 @@ class Worker:
         writer = Writer(recorder, spool, Windows(options.window_seconds), totals, name)
         status = Status(name, self.endpoints, totals, clock)
         self._background = Background(options, storage, self.endpoints, writer, spool, status, clock)
+        plane = Dataplane(self.endpoints, recorder, clock, options.max_rows)
         self._doors = Doors(
-            Dataplane(self.endpoints, recorder, clock, options.max_rows),
+            plane,
             self.endpoints,
             status,
             totals,
-            lambda: {"capture_waiting_rows": recorder.waiting, "spool_bytes": spool.waiting_bytes},
+            lambda: {
+                "requests_in_flight": plane.in_flight,
+                "capture_waiting_rows": recorder.waiting,
+                "spool_bytes": spool.waiting_bytes,
+            },
             token=options.token,
             max_body=options.max_body,
         )

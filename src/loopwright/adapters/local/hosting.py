@@ -1,0 +1,151 @@
+"""Endpoints on this machine: by the inference server that runs already, or by one started for the occasion."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from loopwright.adapters.obstore.storage import open_storage
+from loopwright.core.clock import Clock, SystemClock
+from loopwright.errors import HostingError
+from loopwright.traffic.records import revision_digest, revisions_folder
+
+
+class LocalHosting:
+    """Keeps the promise of `ports.Hosting`.
+
+    `address` is where the platform's own server would be (`http://127.0.0.1:8401`); it is used if it comes to serve the
+    endpoint's newest revision within `patience` seconds. `spool` is the folder of a started server's captures and
+    bundle copies. A started server has `start_seconds` to become ready and as many to end.
+    """
+
+    def __init__(
+        self,
+        storage_url: str,
+        *,
+        address: str | None = None,
+        spool: Path,
+        patience: float = 6.0,
+        start_seconds: float = 30.0,
+        clock: Clock | None = None,
+    ) -> None:
+        self._storage_url = storage_url
+        self._address = address
+        self._spool = spool
+        self._patience = patience
+        self._start_seconds = start_seconds
+        self._clock = clock or SystemClock()
+
+    @contextmanager
+    def reach(self, endpoint: str) -> Iterator[str]:
+        """See `loopwright.ports.hosting.Hosting.reach`."""
+        digest = self._newest(endpoint)
+        if self._address is not None and self._is_served(self._address, endpoint, digest):
+            yield self._address
+            return
+        with self._started(endpoint, digest) as url:
+            yield url
+
+    def _newest(self, endpoint: str) -> str:
+        """The digest of the endpoint's newest revision: no two stores have the same one."""
+        storage = open_storage(self._storage_url)
+        keys = list(storage.list(revisions_folder(endpoint)))
+        if not keys:
+            raise HostingError(f"endpoint {endpoint} has no revision in {self._storage_url}", remedy="release it first")
+        return revision_digest(storage.get(keys[-1]))
+
+    def _is_served(self, address: str, endpoint: str, digest: str) -> bool:
+        for _ in range(max(1, round(self._patience / _PAUSE))):
+            status = _ask(address)
+            if status is None or endpoint in status["faults"]:
+                return False
+            if status["digests"].get(endpoint) == digest:
+                return True
+            self._clock.sleep(_PAUSE)
+        return False
+
+    @contextmanager
+    def _started(self, endpoint: str, digest: str) -> Iterator[str]:
+        port = _free_port()
+        command = [sys.executable, "-m", "loopwright.bootstrap.server", "--storage", self._storage_url]
+        command += ["--endpoint", endpoint, "--port", str(port), "--spool", str(self._spool), "--with-parent"]
+        # Clients of this server are on this machine and have no token to show.
+        environment = {name: value for name, value in os.environ.items() if name != "LOOPWRIGHT_TOKEN"}
+        with tempfile.TemporaryFile() as log:
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
+            try:
+                url = f"http://127.0.0.1:{port}"
+                self._wait_until_ready(process, url, endpoint, digest, log)
+                yield url
+            finally:
+                self._stop(process)
+
+    def _wait_until_ready(
+        self, process: subprocess.Popen[bytes], url: str, endpoint: str, digest: str, log: IO[bytes]
+    ) -> None:
+        for _ in range(round(self._start_seconds / _PAUSE)):
+            status = _ask(url)
+            if status is not None and status["digests"].get(endpoint) == digest:
+                return
+            if status is not None and endpoint in status["faults"]:
+                raise HostingError(
+                    f"endpoint {endpoint}: {status['faults'][endpoint]}", remedy="release a version that can be loaded"
+                )
+            if process.poll() is not None:
+                raise HostingError(f"the inference server for {endpoint} ended: {_tail(log)}", remedy=_REMEDY)
+            self._clock.sleep(_PAUSE)
+        raise HostingError(
+            f"the inference server for {endpoint} was not ready in {self._start_seconds:g} s: {_tail(log)}",
+            remedy=_REMEDY,
+        )
+
+    def _stop(self, process: subprocess.Popen[bytes]) -> None:
+        if process.poll() is not None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(timeout=self._start_seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _ask(address: str) -> dict[str, Any] | None:
+    """The server's status; None where none answers, or what answers is no inference server of ours."""
+    parts = urlsplit(address)
+    connection = HTTPConnection(parts.hostname or "", parts.port or 80, timeout=5)
+    try:
+        connection.request("GET", "/status")
+        response = connection.getresponse()
+        said = json.loads(response.read()) if response.status == 200 else None
+    except (OSError, HTTPException, ValueError):
+        return None
+    finally:
+        connection.close()
+    return said if isinstance(said, dict) and said.keys() >= {"digests", "faults"} else None
+
+
+def _tail(log: IO[bytes]) -> str:
+    log.seek(0)
+    return log.read().decode(errors="replace").strip()[-1000:] or "it said nothing"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+_PAUSE = 0.05
+_REMEDY = "see what it said; `python -m loopwright.bootstrap.server` starts it by hand"
