@@ -64,6 +64,11 @@ def test_quotes_crlf_byte_order_mark_and_blank_lines(room):
         (("1", "one"), "text", "1"),
         (("0", "1"), "integer", 0),
         ((" 1", "2 "), "integer", 1),
+        (("1.5", *["2.5"] * 2000, " "), "number", 1.5),
+        (("1.5", *["2.5"] * 2000, " 7"), "number", 1.5),
+        (("1", *["2"] * 2000, "007"), "text", "1"),
+        (("1", *["2"] * 2000, "0.5"), "number", 1.0),
+        (("1", *["2"] * 2000, "1234567890123456789"), "text", "1"),
     ],
 )
 def test_kinds_are_read_from_text(room, written, kind, read):
@@ -282,6 +287,31 @@ def test_a_parquet_whose_pages_are_damaged_is_refused(room):
     room.write("a.parquet", bytes(whole))
     with pytest.raises(SourceError, match="no whole Parquet file"):
         room.snapshot("a.parquet")
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused_and_forgotten(room, monkeypatch):
+    path = room.write("a.csv", "a\n1\n")
+    upload = room.storage.upload
+
+    def upload_late(key, part):
+        path.write_text("a\n1\n2\n")
+        upload(key, part)
+
+    monkeypatch.setattr(room.storage, "upload", upload_late)
+    with pytest.raises(SourceError, match=r"a\.csv changed while it was read"):
+        room.snapshot("a.csv")
+    assert room.storage.objects == {}
+
+
+def test_a_parquet_in_normal_types_is_kept_as_it_is(room):
+    path = room.write("a.parquet", pl.DataFrame({"n": [1, 2], "x": [0.5, None], "w": ["a", None]}))
+    version = room.snapshot("a.parquet")
+    assert room.storage.get(version.parts[0].key) == path.read_bytes()
+
+
+def test_not_a_number_and_infinities_are_missing_values(room):
+    version = room.keep(pl.DataFrame({"x": [1.5, float("nan"), float("inf"), float("-inf"), None]}))
+    assert room.rows(version)["x"].to_list() == [1.5, None, None, None, None]
 
 
 def test_a_file_that_may_not_be_read_is_named(room, monkeypatch):

@@ -56,7 +56,8 @@ def _range(column: ColumnProfile) -> tuple[float | None, float | None]:
     if column.kind in ("integer", "date") and math.isfinite(width):
         low, high = math.floor(low), math.ceil(high)
     least, most = _EXTREMES.get(column.kind, (-sys.float_info.max, sys.float_info.max))
-    return (float(low) if low > least else None), (float(high) if high < most else None)
+    upper = None if column.rising or high >= most else float(high)  # what has only grown so far will go on growing
+    return (float(low) if low > least else None), upper
 
 
 _DATES = (datetime.min.replace(tzinfo=UTC).timestamp(), datetime.max.replace(tzinfo=UTC).timestamp())

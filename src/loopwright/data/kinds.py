@@ -70,15 +70,14 @@ def normal(name: str, dtype: pl.DataType) -> pl.Expr:
 def as_kind(name: str, dtype: pl.DataType, kind: ColumnKind) -> pl.Expr:
     """The column as `kind`, from any type a part is stored in; text that does not spell the kind becomes null."""
     if dtype == pl.String and kind != "text":
-        return parsed(pl.col(name), kind)
+        return parsed(pl.col(name).str.strip_chars(), kind)
     if dtype == DTYPES[kind]:
         return pl.col(name)
     return pl.col(name).cast(DTYPES[kind])
 
 
-def parsed(column: pl.Expr, kind: ColumnKind) -> pl.Expr:
-    """Text as `kind`; null where it does not spell one."""
-    text = column.str.strip_chars()
+def parsed(text: pl.Expr, kind: ColumnKind) -> pl.Expr:
+    """Text, with no blanks around it, as `kind`; null where it does not spell one."""
     if kind == "integer":
         return text.cast(pl.Int64, strict=False)
     if kind == "number":
@@ -90,7 +89,7 @@ def parsed(column: pl.Expr, kind: ColumnKind) -> pl.Expr:
     if kind == "datetime":
         formats = (*MOMENT_FORMATS, *DATE_FORMATS)
         return pl.coalesce(moment(text, written) for written in formats)
-    return column
+    return text
 
 
 def moment(text: pl.Expr, written: str) -> pl.Expr:

@@ -98,7 +98,17 @@ def _dump(contract: DataContract) -> str:
         plain["slaProperties"] = [
             {"property": "freshness", "value": _number(float(allowed[:-1])), "unit": allowed[-1], "element": column}
         ]
-    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=110)
+    return yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes text with line breaks and the like escaped, for PyYAML does not read all of them back from plain text."""
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=None if text.isprintable() else '"')
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
 
 
 def _row_count(contract: DataContract) -> dict[str, Any]:

@@ -18,15 +18,18 @@ from loopwright.errors import SourceError
 HEAD = 1000
 
 
-def write_part(path: Path, origin: str, written: str, target: Path) -> k.Kinds:
+def write_part(path: Path, origin: str, written: str, target: Path) -> tuple[Path, k.Kinds]:
     """Read `path` (in the format `written`) and write it, typed, as Parquet at `target`, streaming.
 
-    Gives the kinds found. Raises `SourceError`.
+    Gives the Parquet file and the kinds found; the file is `path` itself where that is as it should be already.
+    Raises `SourceError`.
     """
     with _explained(path, origin, written):
         rows, kinds = _SCANS[written](path, origin, None)
+        if written == "parquet" and _is_normal(path):
+            return path, kinds
         rows.sink_parquet(target, compression="snappy", statistics=False)
-    return kinds
+    return target, kinds
 
 
 def head_kinds(path: Path, origin: str, written: str) -> dict[str, ColumnKind]:
@@ -53,9 +56,25 @@ def _scan_parquet(path: Path, origin: str, _head: int | None) -> tuple[pl.LazyFr
     return _typed(pl.scan_parquet(path, glob=False), origin)
 
 
+def _is_normal(path: Path) -> bool:
+    """Whether a Parquet file holds the types of its kinds and no NaN; every page is read, so damage shows here."""
+    rows = pl.scan_parquet(path, glob=False)
+    schema = rows.collect_schema()
+    kinds = {name: k.kind_of(dtype) for name, dtype in schema.items()}
+    if any(kind is not None and k.DTYPES[kind] != schema[name] for name, kind in kinds.items()):
+        return False
+    damage = [pl.col(name).hash().max() >= 0 for name in schema]  # a hash needs the values themselves
+    finite = [
+        pl.col(name).is_finite().all().name.suffix(" is finite") for name, kind in kinds.items() if kind == "number"
+    ]
+    return all(rows.select(*damage, *finite).collect(engine="streaming").row(0))
+
+
 def _typed(rows: pl.LazyFrame, origin: str) -> tuple[pl.LazyFrame, k.Kinds]:
     """Rows that have types already, in the types of their kinds."""
     schema = rows.collect_schema()
+    if not schema:
+        raise SourceError(f"{origin} has no columns", remedy="name another source")
     kinds: k.Kinds = {}
     for name, dtype in schema.items():
         try:

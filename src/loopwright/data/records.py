@@ -46,6 +46,7 @@ class ColumnProfile:
 
     `distinct` is exact up to a bound and an estimate above (`distinct_exact`); `top` holds the commonest values with
     their counts; `quantiles` maps "0.05" … "0.95" to values; `histogram` is (edges, counts), len(edges) - 1 counts.
+    `rising` says that no value is less than the one before it (and that not all are alike), as in dates and serials.
     """
 
     name: str
@@ -61,6 +62,7 @@ class ColumnProfile:
     deviation: float | None = None
     quantiles: dict[str, float] = field(default_factory=dict)
     histogram: tuple[tuple[float, ...], tuple[int, ...]] | None = None
+    rising: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

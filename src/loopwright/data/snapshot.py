@@ -128,8 +128,14 @@ class _Keeper:
         facts = self._known(digest) if file.mark is not None and file.mark == mark else None
         if facts is None:
             path = file.bring(self.folder)
+            before = _stamp(path)
             digest = _digest(path, file.origin)
             facts = self._known(digest) or self._write(path, file.origin, file.format, digest)
+            if _stamp(path) != before:
+                self._forget(digest)
+                raise SourceError(
+                    f"{file.origin} changed while it was read", remedy="wait until it is written, then run again"
+                )
             if file.mark is not None:
                 path.unlink()
                 seen[file.origin] = (file.mark, digest)
@@ -137,14 +143,14 @@ class _Keeper:
 
     def _write(self, path: Path, origin: str, written: str, digest: str) -> PartFacts:
         target = self.folder / f"{digest}.parquet"
-        kinds = write_part(path, origin, written, target)
-        facts = PartFacts(rows=pq.read_metadata(target).num_rows, kinds=kinds)
+        part, kinds = write_part(path, origin, written, target)
+        facts = PartFacts(rows=pq.read_metadata(part).num_rows, kinds=kinds)
         if not facts.rows:
             raise SourceError(
                 f"{origin} has a header but no rows", remedy="wait until it holds rows, or name another source"
             )
-        self.storage.upload(part_key(self.dataset, digest), target)
-        target.unlink()
+        self.storage.upload(part_key(self.dataset, digest), part)
+        target.unlink(missing_ok=True)
         self.storage.put(self._facts_key(digest), to_json(facts))
         return facts
 
@@ -153,6 +159,10 @@ class _Keeper:
             return from_json(self.storage.get(self._facts_key(digest)), PartFacts)
         except NotFoundError:
             return None
+
+    def _forget(self, digest: str) -> None:
+        self.storage.delete(self._facts_key(digest))
+        self.storage.delete(part_key(self.dataset, digest))
 
     def _part(self, digest: str, facts: PartFacts, origin: str) -> Part:
         return Part(key=part_key(self.dataset, digest), digest=digest, rows=facts.rows, origin=origin)
@@ -170,6 +180,11 @@ class _Keeper:
             return from_json(self.storage.get(self._seen_key), dict[str, tuple[str, str]])
         except NotFoundError:
             return {}
+
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _digest(path: Path, origin: str) -> str:
