@@ -17,7 +17,7 @@ from loopwright.monitoring.service import Monitors
 from loopwright.registry.records import ModelVersion
 from loopwright.registry.service import Registry
 from loopwright.rollout.service import Rollouts
-from loopwright.runs.store import RUNS  # noqa: F401 - its tables are made with the others
+from loopwright.runs.service import Journal
 from loopwright.state.engine import METADATA, State
 from loopwright.testing.storage import MemoryStorage
 from loopwright.traffic.summary import LATENCY_EDGES_MS, ColumnCounts, WindowSummary, summary_key
@@ -46,6 +46,11 @@ def state(tmp_path: Path):
     METADATA.create_all(opened.engine)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def journal(state: State, clock: VirtualClock) -> Journal:
+    return Journal(state, clock)
 
 
 @pytest.fixture

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from loopwright.declare import Declaration, Drift
+from loopwright.declare import Canary, Declaration, Drift
+from loopwright.errors import LoopwrightError
 from loopwright.testing.notifier import MemoryNotifier
 
 AN_HOUR = 3660
@@ -78,3 +80,156 @@ def test_an_incident_that_lasts_is_one_alert_and_recovery_closes_it(monitors, pr
     assert alert.closed is not None
     assert [notice.severity for notice in notifier.notices] == ["warning", "info"]
     assert monitors.tell(notifier) == 0
+
+
+def test_a_window_of_few_rows_is_kept_but_not_judged_and_closes_nothing(monitors, promote, traffic, clock, declared):
+    promote("first")
+    traffic(temp=WARM)
+    clock.sleep(AN_HOUR)
+    monitors.tick(declared)
+    traffic(temp=(0, 10, 10, 10, 10, 0), weather=(20, 12, 8, 0), prediction=(0, 20, 20, 0))
+    clock.sleep(AN_HOUR)
+    finding = next(one for one in monitors.tick(declared) if one.kind == "drift")
+    assert (finding.judged, finding.passed) == (False, True)
+    assert "40 rows came, fewer than 200" in finding.decision.because()
+    assert len(monitors.alerts("demand", open_only=True)) == 1
+
+
+def test_the_traffic_of_other_versions_is_not_the_champions(monitors, promote, traffic, clock, declared):
+    promote("first")
+    promote("second")
+    traffic(1, temp=WARM)
+    clock.sleep(AN_HOUR)
+    assert monitors.tick(declared) == []
+
+
+def test_windows_missed_while_the_platform_was_down_are_judged_each(monitors, promote, traffic, clock, declared):
+    promote("first")
+    for _ in range(3):
+        traffic()
+        clock.sleep(AN_HOUR)
+    found = [one for one in monitors.tick(declared) if one.kind == "drift"]
+    assert [one.window_start.hour for one in found] == [0, 1, 2]
+
+
+def test_a_new_champion_ends_the_alerts_about_the_old_one(monitors, promote, traffic, clock, declared):
+    promote("first")
+    traffic(temp=WARM)
+    clock.sleep(AN_HOUR)
+    monitors.tick(declared)
+    promote("second")
+    monitors.tick(declared)
+    (alert,) = monitors.alerts("demand")
+    assert alert.recovery == "version 2 has taken over from version 1"
+
+
+def test_failing_requests_are_told_within_minutes(monitors, promote, traffic, clock, declared):
+    promote("first")
+    traffic()
+    traffic(errors=200)
+    clock.sleep(420)
+    (finding,) = monitors.tick(declared)
+    assert finding.kind == "errors"
+    assert "200 of 2200 requests failed" in finding.decision.because()
+    (alert,) = monitors.alerts("demand", open_only=True)
+    assert (alert.rule, alert.severity) == ("errors", "critical")
+    traffic()
+    clock.sleep(420)
+    monitors.tick(declared)
+    assert [one for one in monitors.alerts("demand", open_only=True) if one.rule == "errors"] == []
+
+
+def test_slow_answers_are_told_against_the_versions_own_usual_ones(monitors, promote, traffic, clock, declared):
+    promote("first")
+    traffic(ms=2.0)
+    clock.sleep(420)
+    assert monitors.tick(declared) == []
+    traffic(ms=40.0)
+    clock.sleep(420)
+    (finding,) = monitors.tick(declared)
+    assert finding.kind == "latency"
+    traffic(ms=2.0)
+    clock.sleep(420)
+    monitors.tick(declared)
+    assert monitors.alerts("demand", open_only=True) == []
+
+
+def test_sound_windows_leave_no_findings_of_errors_and_latency(monitors, promote, traffic, clock, declared):
+    promote("first")
+    for _ in range(3):
+        traffic()
+        clock.sleep(300)
+        monitors.tick(declared)
+    assert monitors.findings("demand") == []
+
+
+def test_a_failed_run_opens_an_alert_and_the_next_success_closes_it(monitors, journal, clock, declared):
+    for status in ("failed", "failed", "succeeded"):
+        journal.submit("demand", cause="test", actor="test")
+        claim = journal.claim("worker")
+        journal.finish(claim, status, summary="it broke")
+        clock.sleep(60)
+        monitors.tick(declared)
+        if status == "failed":
+            (alert,) = monitors.alerts("demand", open_only=True)
+            assert alert.severity == "critical"
+            assert "it broke" in alert.text
+    (alert,) = monitors.alerts("demand")
+    assert alert.closed is not None
+
+
+def test_a_rollout_that_its_guards_aborted_opens_an_alert_but_a_person_who_aborts_knows(
+    monitors, promote, rollouts, registry, traffic, clock, declared
+):
+    promote("first")
+    version = registry.get("demand", 1)
+    second = registry.register(replace(version, id="second"))
+    rollouts.request(second, Canary(), rollout_id="by-hand")
+    rollouts.abort("demand", actor="me")
+    monitors.tick(declared)
+    assert monitors.alerts("demand") == []
+    clock.sleep(60)
+    rollouts.request(second, Canary(), rollout_id="by-guard")
+    traffic(2, temp=(0, 0, 50, 0, 0, 0), errors=50)
+    rollouts.tick()
+    monitors.tick(declared)
+    (alert,) = monitors.alerts("demand", open_only=True)
+    assert (alert.rule, alert.evidence) == ("rollout", "by-guard")
+
+
+def test_a_notifier_that_refuses_is_asked_again_and_another_is_not_kept_waiting(
+    monitors, promote, traffic, clock, declared
+):
+    class Refusing(MemoryNotifier):
+        refuses = True
+
+        def send(self, notice):
+            if self.refuses:
+                raise LoopwrightError("no answer")
+            super().send(notice)
+
+    promote("first")
+    traffic(temp=WARM)
+    clock.sleep(AN_HOUR)
+    monitors.tick(declared)
+    refusing, other = Refusing(), MemoryNotifier()
+    with pytest.raises(LoopwrightError):
+        monitors.tell(refusing)
+    assert monitors.tell(other) == 1
+    refusing.refuses = False
+    assert monitors.tell(refusing) == 1
+    assert (len(refusing.notices), len(other.notices)) == (1, 1)
+
+
+def test_one_models_trouble_does_not_keep_the_others_from_their_turn(
+    monitors, promote, traffic, clock, declared, storage
+):
+    promote("first")
+    traffic(temp=WARM)
+    clock.sleep(AN_HOUR)
+    orphan = storage.get("endpoints/demand/00000001.json").replace(b'"demand"', b'"broken"')
+    storage.put("endpoints/broken/00000001.json", orphan)  # it serves a version that the registry does not have
+    broken = Declaration(name="broken", source="x.csv", target="cnt")
+    with pytest.raises(LoopwrightError):
+        monitors.tick({"broken": broken, **declared})
+    assert monitors.findings("demand")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -23,35 +24,22 @@ from loopwright.state.engine import METADATA, State, insert_once
 from loopwright.testing.storage import MemoryStorage
 
 
-@pytest.fixture
-def state(tmp_path: Path):
-    opened = State(f"sqlite:///{tmp_path / 'state.db'}")
-    METADATA.create_all(opened.engine)
-    yield opened
-    opened.close()
+class Place:
+    """A control plane's rooms around one state database, and what happens there."""
 
+    def __init__(self, url: str) -> None:
+        self.clock = VirtualClock()
+        self.state = State(url)
+        METADATA.create_all(self.state.engine)
+        self.journal = Journal(self.state, self.clock)
+        self.registry = Registry(self.state, self.clock)
+        self.rollouts = Rollouts(self.state, MemoryStorage(), self.registry, self.clock)
+        self.retraining = Retraining(self.state, self.journal, self.registry, self.rollouts, self.clock)
+        self._numbers = count(1)
 
-@pytest.fixture
-def journal(state: State, clock: VirtualClock) -> Journal:
-    return Journal(state, clock)
-
-
-@pytest.fixture
-def rollouts(state: State, clock: VirtualClock) -> Rollouts:
-    return Rollouts(state, MemoryStorage(), Registry(state, clock), clock)
-
-
-@pytest.fixture
-def retraining(state: State, journal: Journal, rollouts: Rollouts, clock: VirtualClock) -> Retraining:
-    return Retraining(state, journal, rollouts.registry, rollouts, clock)
-
-
-@pytest.fixture
-def promote(rollouts: Rollouts, clock: VirtualClock) -> Callable[..., ModelVersion]:
-    """`promote("first", dataset="a", rows=100)`: a version, live as champion at once."""
-
-    def go_live(name: str, *, dataset: str = "old", rows: int = 100, until: str | None = None) -> ModelVersion:
-        version = rollouts.registry.register(
+    def promote(self, name: str, *, dataset: str = "old", rows: int = 100, until: str | None = None) -> ModelVersion:
+        """A version, live as champion at once."""
+        version = self.registry.register(
             ModelVersion(
                 id=name,
                 model="demand",
@@ -63,59 +51,98 @@ def promote(rollouts: Rollouts, clock: VirtualClock) -> Callable[..., ModelVersi
                 evaluated=None,
                 dataset=dataset,
                 code="2" * 64,
-                created=clock.now(),
+                created=self.clock.now(),
                 gate=Decision(passed=True, reasons=()),
                 trained_until=until,
                 trained_rows=rows,
             )
         )
-        rollouts.request(version, Canary(), rollout_id=f"rollout-{name}")
-        if rollouts.active("demand"):
-            rollouts.promote("demand", actor="test")
+        self.rollouts.request(version, Canary(), rollout_id=f"rollout-{name}")
+        if self.rollouts.active("demand"):
+            self.rollouts.promote("demand", actor="test")
         return version
 
-    return go_live
-
-
-@pytest.fixture
-def found(state: State, clock: VirtualClock) -> Callable[..., str]:
-    """`found(version)`: a window in which that version's traffic drifted; the finding's id."""
-    number = [0]
-
-    def write(version: int = 1, *, passed: bool = False) -> str:
-        number[0] += 1
+    def found(self, version: int = 1, *, passed: bool = False) -> str:
+        """A window in which that version's traffic drifted; the finding's id."""
         reason = Reason(rule="drift", finding="pass" if passed else "fail", text="input.temp drifted: PSI 0.40")
+        number = next(self._numbers)
         values = {
-            "id": f"finding-{number[0]}",
+            "id": f"finding-{number}",
             "model": "demand",
             "endpoint": "demand",
             "version": version,
             "kind": "drift",
-            "window_start": clock.now() - timedelta(hours=1),
-            "window_end": clock.now(),
+            "window_start": self.clock.now() - timedelta(hours=1),
+            "window_end": self.clock.now() + timedelta(seconds=number),
             "rows": 1000,
             "judged": True,
             "passed": passed,
             "decision": to_plain(Decision(passed=passed, reasons=(reason,))),
             "columns": [],
-            "at": clock.now(),
+            "at": self.clock.now(),
         }
-        with state.write() as connection:
+        with self.state.write() as connection:
             insert_once(connection, FINDINGS, values)
         return str(values["id"])
 
-    return write
+    def finish(self, status: RunStatus, *, dataset: str = "old", rows: int = 100) -> str:
+        """Work through the oldest queued run; its id."""
+        claim = self.journal.claim("worker")
+        assert claim is not None
+        self.journal.begin_stage(claim, "dataset_version", 0)
+        self.journal.finish_stage(claim, "dataset_version", {"digest": dataset, "rows": rows})
+        return self.journal.finish(claim, status).id
 
 
 @pytest.fixture
-def finish(journal: Journal) -> Callable[..., str]:
-    """`finish("succeeded", dataset="b")`: work through the oldest queued run."""
+def fresh(tmp_path: Path):
+    """`fresh()`: a new place each time."""
+    made: list[Place] = []
 
-    def work(status: RunStatus, *, dataset: str = "old", rows: int = 100) -> str:
-        claim = journal.claim("worker")
-        assert claim is not None
-        journal.begin_stage(claim, "dataset_version", 0)
-        journal.finish_stage(claim, "dataset_version", {"digest": dataset, "rows": rows})
-        return journal.finish(claim, status).id
+    def make() -> Place:
+        made.append(Place(f"sqlite:///{tmp_path / f'state-{len(made)}.db'}"))
+        return made[-1]
 
-    return work
+    yield make
+    for place in made:
+        place.state.close()
+
+
+@pytest.fixture
+def place(fresh: Callable[[], Place]) -> Place:
+    return fresh()
+
+
+@pytest.fixture
+def clock(place: Place) -> VirtualClock:
+    return place.clock
+
+
+@pytest.fixture
+def state(place: Place) -> State:
+    return place.state
+
+
+@pytest.fixture
+def journal(place: Place) -> Journal:
+    return place.journal
+
+
+@pytest.fixture
+def retraining(place: Place) -> Retraining:
+    return place.retraining
+
+
+@pytest.fixture
+def promote(place: Place) -> Callable[..., ModelVersion]:
+    return place.promote
+
+
+@pytest.fixture
+def found(place: Place) -> Callable[..., str]:
+    return place.found
+
+
+@pytest.fixture
+def finish(place: Place) -> Callable[..., str]:
+    return place.finish

@@ -10,7 +10,8 @@ from sqlalchemy.engine import Connection
 from loopwright.core.codec import to_plain
 from loopwright.core.event import Event
 from loopwright.core.ids import derived_id
-from loopwright.monitoring.records import Alert, AlertRule, Severity
+from loopwright.monitoring.incidents import News
+from loopwright.monitoring.records import Alert, AlertRule
 from loopwright.monitoring.store import ALERTS, NOTICES, alert_of
 from loopwright.ports.notifier import Notice, Notifier
 from loopwright.state.engine import State, insert_once, take_turns
@@ -20,42 +21,19 @@ OLD_NEWS = timedelta(days=1)
 """Alerts that closed longer ago than this are not told any more, for instance to a notifier that is new."""
 
 
-def incident(
-    model: str, rule: AlertRule, severity: Severity, title: str, text: str, *, evidence: str, at: datetime
-) -> Alert:
-    """The alert that this evidence opens, if none of the rule is open."""
-    return Alert(
-        id=derived_id("alert", model, rule, evidence),
-        model=model,
-        rule=rule,
-        severity=severity,
-        title=title,
-        text=text,
-        evidence=evidence,
-        opened=at,
-    )
-
-
-def raise_alert(connection: Connection, alert: Alert) -> bool:
-    """Open the alert unless one of its model and rule is open; says whether it was opened."""
+def settle(connection: Connection, model: str, rule: AlertRule, news: News, at: datetime) -> None:
+    """Open the rule's alert, unless one is open; or close the one that is."""
+    if news is None:
+        return
     take_turns(connection, "alerts")
-    if _open_id(connection, alert.model, alert.rule) is not None:
-        return False
-    opened = insert_once(connection, ALERTS, to_plain(alert) | {"opened": alert.opened})
-    if opened:
-        _tell(connection, alert.id, alert.model, "opened", alert.opened, alert.title)
-    return opened
-
-
-def close_alert(connection: Connection, model: str, rule: AlertRule, at: datetime, because: str) -> bool:
-    """Close the open alert of the rule; says whether there was one."""
-    take_turns(connection, "alerts")
-    alert_id = _open_id(connection, model, rule)
-    if alert_id is None:
-        return False
-    connection.execute(update(ALERTS).where(ALERTS.c.id == alert_id).values(closed=at, recovery=because))
-    _tell(connection, alert_id, model, "closed", at, because)
-    return True
+    here = (ALERTS.c.model == model) & (ALERTS.c.rule == rule) & ALERTS.c.closed.is_(None)
+    found = connection.execute(select(ALERTS.c.id).where(here)).scalar()
+    if isinstance(news, Alert) and found is None:
+        if insert_once(connection, ALERTS, to_plain(news) | {"opened": news.opened}):
+            _tell(connection, news.id, model, "opened", news.opened, news.title)
+    elif isinstance(news, str) and found is not None:
+        connection.execute(update(ALERTS).where(ALERTS.c.id == found).values(closed=at, recovery=news))
+        _tell(connection, found, model, "closed", at, news)
 
 
 def tell_alerts(state: State, notifier: Notifier, now: datetime) -> int:
@@ -106,12 +84,6 @@ def _mark_sent(state: State, alert: str, notice: str, notifier: str, now: dateti
         insert_once(connection, NOTICES, {"id": notice, "notifier": notifier, "sent": now})
         first = (ALERTS.c.id == alert) & ALERTS.c.notified.is_(None)
         connection.execute(update(ALERTS).where(first).values(notified=now))
-
-
-def _open_id(connection: Connection, model: str, rule: AlertRule) -> str | None:
-    here = (ALERTS.c.model == model) & (ALERTS.c.rule == rule) & ALERTS.c.closed.is_(None)
-    found: str | None = connection.execute(select(ALERTS.c.id).where(here)).scalar()
-    return found
 
 
 def _tell(connection: Connection, alert: str, model: str, verb: str, at: datetime, text: str) -> None:

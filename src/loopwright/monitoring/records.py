@@ -19,12 +19,14 @@ class ColumnDrift:
 
     `psi` and the test (`statistic`, `p_value` corrected for the number of columns) are None where there was nothing to
     compare. `matters` says whether the model leans on the column: only those that matter can fail a finding.
-    `missing_share` and `unseen_share` are of the window's rows, `was_missing` and `was_unseen` of the reference's.
+    `missing_share` and `unseen_share` are of the window's `rows`, `was_missing` and `was_unseen` of the reference's
+    `was_rows`. Unseen is what the reference never showed: other categories, values of another kind.
     """
 
     column: str
     kind: Literal["number", "category"]
     rows: int
+    was_rows: int
     psi: float | None
     test: Literal["ks", "chi2"]
     statistic: float | None
@@ -66,9 +68,10 @@ class Finding:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Alert:
-    """An incident: open from the first failure of `rule` for `model` until it recovers. `evidence` is what opened it.
+    """An incident: open from the first failure of `rule` for `model` until it recovers.
 
-    `notified` is when somebody was first told; `recovery` says what closed it.
+    `evidence` is the id of the finding, run or rollout that opened it. An alert about a `version` is over when another
+    version takes over. `notified` is when somebody was first told; `recovery` says what closed it.
     """
 
     id: str
@@ -79,6 +82,7 @@ class Alert:
     text: str
     evidence: str
     opened: datetime
+    version: int | None = None
     closed: datetime | None = None
     recovery: str = ""
     notified: datetime | None = None

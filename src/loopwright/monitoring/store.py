@@ -40,6 +40,7 @@ ALERTS = Table(
     Column("text", Text, nullable=False),
     Column("evidence", String(120), nullable=False),
     Column("opened", Moment, nullable=False),
+    Column("version", Integer),
     Column("closed", Moment),
     Column("recovery", Text, nullable=False, default=""),
     Column("notified", Moment),
@@ -61,8 +62,9 @@ WATCHES = Table(
     Column("model", String(63), primary_key=True),
     Column("watch", String(12), primary_key=True),
     Column("until", Moment, nullable=False),
+    Column("data", JSON, nullable=False, default=dict),
 )
-"""How far each watch has looked: windows that ended by `until` are done with."""
+"""How far each watch has looked: windows that ended by `until` are done with. `data` is what it remembers."""
 
 
 def findings(

@@ -1,0 +1,208 @@
+"""A window is judged by its columns, its errors and its latencies."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loopwright.bundle.records import Reference, ReferenceColumn
+from loopwright.declare import Drift
+from loopwright.monitoring.rules import compare_columns, judge_drift, judge_errors, judge_latency, judge_quality
+from loopwright.traffic.summary import LATENCY_EDGES_MS, ColumnCounts, WindowSummary
+
+DRIFT = Drift()
+SHARES = (0.1, 0.2, 0.4, 0.2, 0.1)
+
+
+def number(name: str, importance: float = 0.0, counts: tuple[int, ...] = (100, 200, 400, 200, 100)) -> ReferenceColumn:
+    return ReferenceColumn(name=name, kind="number", counts=counts, edges=(0.0, 1.0, 2.0, 3.0), importance=importance)
+
+
+def category(name: str, importance: float = 0.0) -> ReferenceColumn:
+    return ReferenceColumn(
+        name=name, kind="category", counts=(500, 300, 190, 10), values=("a", "b", "c"), importance=importance
+    )
+
+
+def window(**columns: ColumnCounts) -> WindowSummary:
+    return WindowSummary(
+        endpoint="demand",
+        revision=1,
+        variant="champion",
+        version=1,
+        start=datetime(2026, 1, 1, tzinfo=UTC),
+        seconds=60.0,
+        columns={name.replace("__", "."): counts for name, counts in columns.items()},
+    )
+
+
+def judged(reference: Reference, seen: WindowSummary, drift: Drift = DRIFT):
+    columns = compare_columns(reference, seen, drift)
+    return columns, judge_drift(columns, 1000, drift)
+
+
+def test_a_category_that_takes_over_has_drifted():
+    reference = Reference(rows=1000, columns=(category("input.weather"),))
+    (column,), verdict = judged(reference, window(input__weather=ColumnCounts(bins=(100, 100, 790, 10))))
+    assert column.test == "chi2"
+    assert column.drifted
+    assert "input.weather drifted: PSI" in verdict.decision.because()
+
+
+def test_a_large_psi_of_few_rows_is_not_enough_and_neither_is_a_sure_but_small_one():
+    reference = Reference(rows=100, columns=(number("input.temp", counts=(10, 20, 40, 20, 10)),))
+    (few,), _ = judged(reference, window(input__temp=ColumnCounts(bins=(2, 2, 1, 1, 1))))
+    assert few.psi > DRIFT.psi
+    assert not few.drifted
+    million = tuple(round(1_000_000 * share) for share in (0.11, 0.2, 0.39, 0.2, 0.1))
+    was = tuple(round(1_000_000 * share) for share in SHARES)
+    big = Reference(rows=1_000_000, columns=(number("input.temp", counts=was),))
+    (sure,), _ = judged(big, window(input__temp=ColumnCounts(bins=million)))
+    assert sure.p_value < 0.001
+    assert not sure.drifted
+
+
+def test_drift_of_a_column_the_model_hardly_uses_is_said_but_raises_nothing():
+    reference = Reference(rows=1000, columns=(number("input.temp", 0.98), number("input.instant", 0.02)))
+    same, moved = ColumnCounts(bins=(100, 200, 400, 200, 100)), ColumnCounts(bins=(0, 0, 0, 0, 1000))
+    _, verdict = judged(reference, window(input__temp=same, input__instant=moved))
+    assert verdict.decision.passed
+    assert "input.instant drifted" in verdict.decision.because()
+    assert "hardly uses it" in verdict.decision.because()
+    _, verdict = judged(reference, window(input__temp=moved, input__instant=same))
+    assert not verdict.decision.passed
+
+
+def test_where_no_importance_is_known_every_column_matters_and_outputs_always_do():
+    moved = ColumnCounts(bins=(0, 0, 0, 0, 1000))
+    unknown = Reference(rows=1000, columns=(number("input.temp"),))
+    assert not judged(unknown, window(input__temp=moved))[1].decision.passed
+    output = Reference(rows=1000, columns=(number("input.temp", 1.0), number("output.prediction")))
+    assert not judged(output, window(output__prediction=moved))[1].decision.passed
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+@settings(max_examples=50, deadline=None)
+def test_the_columns_that_matter_carry_nearly_all_importance_and_none_too_many(importances):
+    columns = tuple(number(f"input.c{place}", share) for place, share in enumerate(importances))
+    seen = window(**{f"input__c{place}": ColumnCounts(bins=(1, 1, 1, 1, 1)) for place in range(len(columns))})
+    compared = compare_columns(Reference(rows=1000, columns=columns), seen, DRIFT)
+    mattering = [one.importance for one in compared if one.matters]
+    if sum(importances) > 0:
+        assert sum(mattering) >= 0.95 * sum(importances) - 1e-9
+        assert sum(mattering) - min(mattering) < 0.95 * sum(importances) + 1e-9
+        assert min(mattering) >= max((one.importance for one in compared if not one.matters), default=0.0)
+    else:
+        assert len(mattering) == len(columns)
+
+
+def test_stationary_windows_alarm_no_more_often_than_alpha():
+    """With no limit on the PSI the corrected test alone speaks: 300 windows of 6 columns from one population."""
+    random = np.random.default_rng(7)
+    drift = Drift(psi=0.0, alpha=0.05)
+    reference = Reference(
+        rows=5000,
+        columns=tuple(number(f"input.c{one}", counts=_drawn(random, 5000)) for one in range(6)),
+    )
+    alarms = 0
+    for _ in range(300):
+        seen = window(**{f"input__c{one}": ColumnCounts(bins=_drawn(random, 500)) for one in range(6)})
+        alarms += not judge_drift(compare_columns(reference, seen, drift), 500, drift).decision.passed
+    assert alarms <= 300 * 0.05 + 3 * (300 * 0.05 * 0.95) ** 0.5
+
+
+def test_a_shift_is_found_in_every_window():
+    random = np.random.default_rng(8)
+    reference = Reference(rows=5000, columns=(number("input.temp", counts=_drawn(random, 5000)),))
+    for _ in range(50):
+        seen = window(input__temp=ColumnCounts(bins=_drawn(random, 500, (0.02, 0.08, 0.3, 0.3, 0.3))))
+        assert not judge_drift(compare_columns(reference, seen, DRIFT), 500, DRIFT).decision.passed
+
+
+def test_values_gone_missing_and_values_never_seen_break_the_inputs():
+    reference = Reference(rows=1000, columns=(number("input.temp"), category("input.weather")))
+    seen = window(
+        input__temp=ColumnCounts(bins=(80, 160, 320, 160, 80), missing=200),
+        input__weather=ColumnCounts(bins=(400, 250, 150, 200)),
+    )
+    columns, drift = judged(reference, seen)
+    verdict = judge_quality(columns, 1000, DRIFT)
+    assert "input.temp is missing in 20.0% of the rows, in the reference in 0.0%" in verdict.decision.because()
+    assert "input.weather is unseen in 20.0% of the rows, in the reference in 1.0%" in verdict.decision.because()
+    assert not any(reason.rule == "drift" and "input.temp" in reason.text for reason in drift.decision.failures)
+
+
+def test_values_that_were_always_missing_break_nothing():
+    column = ReferenceColumn(name="input.temp", kind="number", counts=(100, 200, 200), edges=(0.0, 1.0), missing=500)
+    seen = window(input__temp=ColumnCounts(bins=(95, 195, 200), missing=510))
+    columns, _ = judged(Reference(rows=1000, columns=(column,)), seen)
+    assert judge_quality(columns, 1000, DRIFT).decision.passed
+
+
+def test_bins_of_another_reference_are_not_compared():
+    reference = Reference(rows=1000, columns=(number("input.temp"),))
+    (column,), _ = judged(reference, window(input__temp=ColumnCounts(bins=(1, 2, 3))))
+    assert column.psi is None
+    assert not column.drifted
+
+
+def test_without_a_reference_nothing_is_judged():
+    _, verdict = judged(Reference(rows=0, columns=()), window(input__temp=ColumnCounts(bins=(1000,))))
+    assert not verdict.judged
+    assert "no reference" in verdict.decision.because()
+
+
+@pytest.mark.parametrize(
+    ("answered", "failed", "judged", "passed"),
+    [(1000, 5, True, True), (950, 50, True, False), (9, 9, False, True), (0, 100, True, False), (21, 1, True, True)],
+)
+def test_errors_fail_a_window_only_where_surely_too_many(answered, failed, judged, passed):
+    seen = WindowSummary(
+        endpoint="demand",
+        revision=1,
+        variant="champion",
+        version=1,
+        start=datetime(2026, 1, 1, tzinfo=UTC),
+        seconds=60.0,
+        requests=answered,
+        errors={"model": failed},
+    )
+    verdict = judge_errors(seen)
+    assert (verdict.judged, verdict.decision.passed) == (judged, passed)
+
+
+def test_latency_is_judged_against_the_usual_one():
+    def answers(ms: float, count: int) -> np.ndarray:
+        counts = np.zeros(len(LATENCY_EDGES_MS) + 1, dtype=int)
+        counts[np.searchsorted(LATENCY_EDGES_MS, ms)] = count
+        return counts
+
+    def verdict(counts, usual):
+        seen = window()
+        return judge_latency(
+            WindowSummary(
+                endpoint=seen.endpoint,
+                revision=1,
+                variant="champion",
+                version=1,
+                start=seen.start,
+                seconds=60.0,
+                latency=tuple(counts.tolist()),
+            ),
+            usual.tolist(),
+        )
+
+    usual = answers(10, 1000)
+    assert verdict(answers(12, 1000), usual).decision.passed
+    assert verdict(answers(10, 999) + answers(200, 1), usual).decision.passed
+    assert not verdict(answers(10, 900) + answers(200, 100), usual).decision.passed
+    assert verdict(answers(0.9, 1000), answers(0.3, 1000)).decision.passed  # three times as long, but milliseconds
+    assert not verdict(answers(10, 10), usual).judged
+
+
+def _drawn(random: np.random.Generator, rows: int, shares: tuple[float, ...] = SHARES) -> tuple[int, ...]:
+    return tuple(random.multinomial(rows, shares).tolist())
