@@ -40,8 +40,8 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     user = _server_user(folder)
     port = _free_port()
 
-    def run(*words: str) -> None:
-        subprocess.run(words, check=True, capture_output=True, user=user, cwd=folder, timeout=120)
+    def run(*words: str, check: bool = True) -> None:
+        subprocess.run(words, check=check, capture_output=True, user=user, cwd=folder, timeout=120)
 
     cluster = folder / "cluster"
     run(str(binaries / "initdb"), "-D", str(cluster), "-U", "loopwright", "--auth=trust", "--no-sync")
@@ -50,7 +50,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     try:
         yield f"postgresql://loopwright@127.0.0.1:{port}"
     finally:
-        run(str(binaries / "pg_ctl"), "-D", str(cluster), "-m", "immediate", "stop")
+        run(str(binaries / "pg_ctl"), "-D", str(cluster), "-m", "immediate", "stop", check=False)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

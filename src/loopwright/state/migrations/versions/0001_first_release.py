@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.Column("text", sa.Text(), nullable=False),
         sa.Column("evidence", sa.String(length=120), nullable=False),
         sa.Column("opened", Moment(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=True),
         sa.Column("closed", Moment(), nullable=True),
         sa.Column("recovery", sa.Text(), nullable=False),
         sa.Column("notified", Moment(), nullable=True),
@@ -164,6 +165,7 @@ def upgrade() -> None:
         sa.Column("model", sa.String(length=63), nullable=False),
         sa.Column("watch", sa.String(length=12), nullable=False),
         sa.Column("until", Moment(), nullable=False),
+        sa.Column("data", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("model", "watch", name=op.f("pk_watches")),
     )
     op.create_table(
