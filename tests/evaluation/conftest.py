@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from loopwright.bundle.columns import fit_columns
 from loopwright.bundle.outputs import OutputShaper, task_signature
+from loopwright.bundle.read import read_manifest
 from loopwright.bundle.records import Encoding, Input, Manifest
 from loopwright.bundle.write import write_bundle
 from loopwright.core.clock import SystemClock
@@ -145,8 +148,6 @@ class World:
         return evaluate(task, self.workspace())
 
     def _load(self, folder: Path) -> ScoredBy:
-        from loopwright.bundle.read import read_manifest
-
         self.fetched.append(folder.name)
         return ScoredBy(read_manifest(folder), self.scorers[folder.name])
 
@@ -159,8 +160,6 @@ class ScoredBy:
         self.score = score
 
     def predict(self, columns: Any) -> dict[str, Any]:
-        from loopwright.bundle.columns import fit_columns
-
         fitted = fit_columns(self.manifest.signature, columns)
         rows = len(next(iter(fitted.values())))
         return OutputShaper(self.manifest)(self.score({name: np.asarray(one) for name, one in fitted.items()}), rows)
@@ -170,7 +169,9 @@ class ScoredBy:
 def world(tmp_path: Path) -> Callable[..., World]:
     """Makes a `World` from a model, its rows and its task."""
 
+    numbers = count()
+
     def make(model: Model, rows: pl.DataFrame, task: TaskName, classes: tuple[str, ...] = ()) -> World:
-        return World(model, rows, tmp_path, task, classes)
+        return World(model, rows, tmp_path / str(next(numbers)), task, classes)
 
     return make

@@ -6,7 +6,6 @@ Each rule gives its reasons or none; further rules (of several models at once, o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from math import ceil
 
 from loopwright.core.decision import Finding, Reason, decide
 from loopwright.declare import METRICS, Gate
@@ -146,9 +145,10 @@ def _needed(against: Comparison, allowed: float) -> str:
     if against.low is None:
         return f"{against.rows:,} rows are too few for any bound"
     room, reach = against.difference + allowed, against.difference - against.low
-    if room <= 0:
-        return "more rows would hardly show it"
-    return f"{against.rows:,} rows are too few, about {ceil(against.rows * (reach / room) ** 2):,} would be needed"
+    if reach > 100 * room:
+        return f"{against.rows:,} rows do not show it, and more would hardly do"
+    needed = float(f"{against.rows * (reach / room) ** 2:.2g}")
+    return f"{against.rows:,} rows are too few, about {needed:,.0f} would be needed"
 
 
 def _reason(rule: str, finding: Finding, text: str, against: Comparison, allowed: float) -> Reason:

@@ -48,7 +48,7 @@ def _png(name: str, draw: Draw, bench: Bench, shown: Sequence[Contender]) -> byt
 
 
 def _roc(axes: Axes, bench: Bench, shown: Sequence[Contender]) -> None:
-    for one in shown:
+    for one in reversed(shown):  # the candidate on top
         positives, negatives = Ranking.of(bench.truth == 1, one.scores).reached(None)
         x, y = _share(negatives), _share(positives)
         axes.plot(*_thin(np.append(0.0, x), np.append(0.0, y)), color=COLOURS[one.who], label=one.who)
@@ -69,7 +69,7 @@ def _roc_by_class(axes: Axes, bench: Bench, shown: Sequence[Contender]) -> None:
 
 
 def _precision_recall(axes: Axes, bench: Bench, shown: Sequence[Contender]) -> None:
-    for one in shown:
+    for one in reversed(shown):  # the candidate on top
         positives, negatives = Ranking.of(bench.truth == 1, one.scores).reached(None)
         precision = positives / (positives + negatives)
         axes.step(*_thin(_share(positives), precision), where="post", color=COLOURS[one.who], label=one.who)
@@ -80,7 +80,7 @@ def _precision_recall(axes: Axes, bench: Bench, shown: Sequence[Contender]) -> N
 
 def _calibration(axes: Axes, bench: Bench, shown: Sequence[Contender]) -> None:
     """Binary: of the positive class. Multiclass: of the class that is called."""
-    for one in shown:
+    for one in reversed(shown):  # the candidate on top
         if one.scores.ndim == 1:
             said, came = one.scores, bench.truth == 1
         else:

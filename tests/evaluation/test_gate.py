@@ -1,0 +1,254 @@
+"""The gate's rules at their edges, and what must hold of them whatever the figures are."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from loopwright.core.decision import decide
+from loopwright.declare import Gate
+from loopwright.evaluation.gate import decide_gate
+from loopwright.evaluation.records import Comparison, Estimate, EvaluationReport
+
+
+def comparison(against, difference, low, *, metric="rmse", rows=500, baseline=100.0):
+    high = None if low is None else 2 * difference - low
+    return Comparison(
+        against=against,
+        metric=metric,
+        difference=difference,
+        low=low,
+        high=high,
+        confidence=0.95,
+        rows=rows,
+        baseline=baseline,
+    )
+
+
+BETTER = comparison("dummy", 40.0, 35.0)
+
+
+def report(*, value=60.0, metric="rmse", dummy=BETTER, champion=None, **more):
+    estimate = Estimate(value=value, low=value - 2, high=value + 2)
+    settings = {
+        "candidate": "c",
+        "champion": 1 if champion else None,
+        "task": "regression",
+        "metric": metric,
+        "rows": 500,
+        "metrics": {"candidate": {metric: estimate}},
+        "comparisons": tuple(one for one in (dummy, champion) if one),
+        "slices": (),
+        "latency_ms": 2.0,
+        "size_mb": 1.0,
+        "reference": "r",
+        "dummy": "the mean",
+    }
+    return EvaluationReport(**(settings | more))
+
+
+def findings(gate, evaluated, **more):
+    decision = decide_gate(gate, evaluated, **more).decision
+    return {one.rule: one.finding for one in decision.reasons}
+
+
+@pytest.mark.parametrize(
+    ("gate", "value", "finding"),
+    [
+        (Gate("rmse", at_most=60), 60.0, "pass"),
+        (Gate("rmse", at_most=60), 60.001, "fail"),
+        (Gate("r2", at_least=0.8), 0.8, "pass"),
+        (Gate("r2", at_least=0.8), 0.799, "fail"),
+    ],
+)
+def test_thresholds_bind_a_first_version_to_the_point(gate, value, finding):
+    rule = "at_most" if gate.at_most else "at_least"
+    evaluated = report(value=value, metric=gate.metric, dummy=comparison("dummy", 1, 0.5, metric=gate.metric))
+    assert findings(gate, evaluated)[rule] == finding
+    assert decide_gate(gate, evaluated).passed == (finding == "pass")
+
+
+def test_a_threshold_only_warns_a_later_version():
+    evaluated = report(value=80.0, champion=comparison("champion", 5.0, 4.0))
+    decision = decide_gate(Gate("rmse", at_most=70), evaluated)
+    assert decision.passed
+    reason = next(one for one in decision.decision.reasons if one.rule == "at_most")
+    assert reason.finding == "warn"
+    assert reason.text == "rmse 80 [78, 82] is not at most 70, which binds a first version only"
+
+
+def test_a_met_threshold_says_its_figures():
+    reason = decide_gate(Gate("rmse", at_most=70), report(value=61.2)).decision.reasons[0]
+    assert reason.text == "rmse 61.2 [59.2, 63.2] is at most 70"
+    assert reason.figures == {"value": 61.2, "threshold": 70}
+
+
+@pytest.mark.parametrize(
+    ("difference", "low", "first", "later"),
+    [
+        (40.0, 0.001, "pass", "pass"),
+        (40.0, 0.0, "fail", "warn"),
+        (40.0, -1.0, "fail", "warn"),
+        (40.0, None, "fail", "warn"),
+        (0.0, 0.0, "fail", "fail"),
+        (-1.0, -5.0, "fail", "fail"),
+    ],
+)
+def test_the_dummy_must_surely_be_beaten_by_a_first_version_and_probably_by_a_later_one(difference, low, first, later):
+    dummy = comparison("dummy", difference, low)
+    assert findings(Gate(), report(dummy=dummy))["dummy"] == first
+    assert findings(Gate(), report(dummy=dummy, champion=comparison("champion", 9.0, 8.0)))["dummy"] == later
+
+
+@pytest.mark.parametrize(
+    ("difference", "low", "margin", "finding"),
+    [
+        (3.0, 1.0, 0.05, "pass"),  # better
+        (0.0, -5.0, 0.05, "pass"),  # the bound just at the margin
+        (0.0, -5.001, 0.05, "fail"),
+        (-4.0, -4.9, 0.05, "pass"),  # worse, but surely by less than allowed
+        (-6.0, -7.0, 0.05, "fail"),
+        (0.0, 0.0, 0.0, "pass"),  # the same model again
+        (1.0, -0.1, 0.0, "fail"),
+        (1.0, None, 0.05, "fail"),
+    ],
+)
+def test_a_later_version_must_surely_be_no_worse_than_the_champion_by_the_margin(difference, low, margin, finding):
+    evaluated = report(champion=comparison("champion", difference, low))
+    assert findings(Gate(margin=margin), evaluated)["champion"] == finding
+
+
+@pytest.mark.parametrize(
+    ("difference", "low", "text"),
+    [
+        (3.0, 1.0, "rmse 97 … better, by at least 1 at 0.95 confidence"),
+        (-1.0, -2.0, "rmse 101 … worse by at most 2, where 5 (0.05 of it) is allowed"),
+        (-9.0, -12.0, "rmse 109 … worse by 9, where 5 (0.05 of it) is allowed"),
+        (
+            -4.0,
+            -6.0,
+            "rmse 104 … it may be worse by more than the 5 allowed; 500 rows are too few, about 2,000 would be needed",
+        ),
+        (
+            -4.999,
+            -8.0,
+            "rmse 105 … it may be worse by more than the 5 allowed; 500 rows do not show it, and more would hardly do",
+        ),
+    ],
+)
+def test_the_champion_is_told_with_figures(difference, low, text):
+    reasons = decide_gate(Gate(), report(champion=comparison("champion", difference, low))).decision.reasons
+    told = next(one for one in reasons if one.rule == "champion").text
+    assert told == text.replace("…", "against the champion's 100 on 500 rows:")
+
+
+def test_a_champion_before_its_refit_is_called_so():
+    champion = replace(comparison("champion", 3.0, 1.0), sibling=True)
+    reasons = decide_gate(Gate(), report(champion=champion)).decision.reasons
+    assert "the champion's, before its refit, 100" in next(one for one in reasons if one.rule == "champion").text
+
+
+def test_more_is_better_is_told_the_right_way_round():
+    champion = comparison("champion", 0.02, 0.01, metric="roc_auc", baseline=0.8)
+    dummy = comparison("dummy", 0.3, 0.2, metric="roc_auc", baseline=0.5)
+    evaluated = report(value=0.82, metric="roc_auc", dummy=dummy, champion=champion, task="binary")
+    reasons = decide_gate(Gate(), evaluated).decision.reasons
+    assert any(one.text.startswith("roc_auc 0.82 against the champion's 0.8 ") for one in reasons)
+
+
+def test_too_few_rows_are_told_with_about_how_many_would_do():
+    """Four times the rows halve the distance from the difference to its bound."""
+    evaluated = report(dummy=comparison("dummy", 5.0, -5.0, rows=40))
+    reason = decide_gate(Gate(), evaluated).decision.failures[0]
+    assert "40 rows are too few, about 160 would be needed" in reason.text
+
+
+def test_a_champion_that_cannot_be_compared_leaves_the_rules_of_a_first_version_and_a_person():
+    evaluated = report(value=80.0, champion=None, incomparable="it is gone")
+    evaluated = replace(evaluated, champion=3)
+    assert findings(Gate("rmse", at_most=70), evaluated) == {
+        "at_most": "fail",
+        "dummy": "pass",
+        "champion": "warn",
+        "approval": "warn",
+    }
+    decision = decide_gate(Gate("rmse", at_most=90), evaluated)
+    assert decision.passed
+    assert decision.needs_approval
+    assert not decide_gate(Gate("rmse", at_most=90), evaluated, approval_given=True).needs_approval
+
+
+@pytest.mark.parametrize(
+    ("gate", "rule", "finding"),
+    [
+        (Gate(max_latency_ms=2.0), "max_latency_ms", "pass"),
+        (Gate(max_latency_ms=1.99), "max_latency_ms", "fail"),
+        (Gate(max_size_mb=1.0), "max_size_mb", "pass"),
+        (Gate(max_size_mb=0.99), "max_size_mb", "fail"),
+    ],
+)
+def test_budgets_bind_every_version(gate, rule, finding):
+    assert findings(gate, report())[rule] == finding
+    assert findings(gate, report(champion=comparison("champion", 3.0, 1.0)))[rule] == finding
+
+
+def test_approval_is_asked_for_and_never_refuses():
+    gate = Gate(approval=True)
+    asked, given = decide_gate(gate, report()), decide_gate(gate, report(), approval_given=True)
+    assert asked.passed
+    assert asked.needs_approval
+    assert given.passed
+    assert not given.needs_approval
+
+
+def test_a_metric_without_a_value_refuses():
+    evaluated = report(metrics={"candidate": {}}, comparisons=())
+    decision = decide_gate(Gate(), evaluated).decision
+    assert not decision.passed
+    assert decision.because() == "rmse has no value on the 500 test rows"
+
+
+figure = st.floats(-50, 50, allow_nan=False)
+gap = st.floats(0, 50, allow_nan=False)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    value=st.floats(1, 100),
+    dummy=st.tuples(figure, gap),
+    champion=st.none() | st.tuples(figure, gap),
+    better=st.tuples(gap, gap, gap, gap, gap),
+    margin=st.floats(0, 0.5),
+    at_most=st.none() | st.floats(1, 100),
+)
+def test_a_better_candidate_is_never_refused_where_a_worse_one_passes(value, dummy, champion, better, margin, at_most):
+    """Better: a smaller error, larger differences with higher bounds, faster, smaller."""
+    gate = Gate("rmse", at_most=at_most, margin=margin, max_latency_ms=2.0, max_size_mb=1.0)
+
+    def against(who, figures, by):
+        difference, reach = figures
+        return comparison(who, difference + by, difference - reach + by)
+
+    def evaluated(by):
+        return report(
+            value=value - by[0],
+            dummy=against("dummy", dummy, by[1]),
+            champion=against("champion", champion, by[2]) if champion else None,
+            latency_ms=2.5 - by[3],
+            size_mb=1.5 - by[4],
+        )
+
+    if decide_gate(gate, evaluated((0.0,) * 5)).passed:
+        assert decide_gate(gate, evaluated(better)).passed
+
+
+@settings(max_examples=100, deadline=None)
+@given(dummy=st.tuples(figure, gap), champion=st.none() | st.tuples(figure, gap), approval=st.booleans())
+def test_the_decision_follows_from_its_reasons_alone(dummy, champion, approval):
+    against = comparison("champion", champion[0], champion[0] - champion[1]) if champion else None
+    evaluated = report(dummy=comparison("dummy", dummy[0], dummy[0] - dummy[1]), champion=against)
+    decision = decide_gate(Gate(approval=approval), evaluated)
+    assert decision.decision == decide(decision.decision.reasons)
+    assert decision.needs_approval == approval
+    assert decision == decide_gate(Gate(approval=approval), evaluated)
