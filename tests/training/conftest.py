@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from loopwright.bootstrap.predictor import load_predictor
+from loopwright.bundle.code import find_models, load_module
 from loopwright.core.clock import SystemClock
 from loopwright.data.records import DatasetVersion
 from loopwright.data.snapshot import snapshot
@@ -65,3 +67,17 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip("no real data: name its folder in LOOPWRIGHT_DATA")
     return folder
+
+
+@pytest.fixture
+def project(tmp_path: Path, workspace: Callable[[Model], Workspace]) -> Callable[[str], Workspace]:
+    """Make a workspace for the model that a project file with this text declares."""
+
+    def make(text: str) -> Workspace:
+        code = tmp_path / f"code-{len(list(tmp_path.iterdir()))}"
+        code.mkdir()
+        (code / "project.py").write_text(f"import polars as pl\nfrom loopwright.declare import *\n{text}\n")
+        (model,) = find_models(load_module(code, "project.py")).values()
+        return replace(workspace(model), code=code, module="project.py")
+
+    return make

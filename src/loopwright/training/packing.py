@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pickletools
+import shutil
 import sys
 from collections.abc import Mapping
 from importlib.metadata import packages_distributions
@@ -30,6 +31,13 @@ from loopwright.training.onnx import agrees, to_onnx
 from loopwright.training.records import Candidate
 
 AGREEMENT_ROWS = 20_000
+
+
+def fresh_folder(folder: Path) -> Path:
+    """`folder`, empty: what an attempt before this one left there must not get into a bundle."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
 
 
 def pack(

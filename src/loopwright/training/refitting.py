@@ -23,7 +23,7 @@ from loopwright.ports.storage import fetch_folder, upload_folder
 from loopwright.ports.workspace import Workspace
 from loopwright.training.fitting import make_fit
 from loopwright.training.material import prepare_refit
-from loopwright.training.packing import add_papers, pack
+from loopwright.training.packing import add_papers, fresh_folder, pack
 from loopwright.training.records import Candidate, RefitTask
 from loopwright.training.sample import SAMPLE, sample_paper
 from loopwright.training.sanity import straying
@@ -66,16 +66,23 @@ def _final_model(
     task: RefitTask, workspace: Workspace, rows: pl.LazyFrame, evaluated: Path
 ) -> tuple[Path, tuple[str, ...]]:
     """The folder of the bundle that goes on, and how it came to be the one."""
-    kept = workspace.folder / "kept"
-    shutil.copytree(evaluated, kept, copy_function=shutil.copyfile)
     if not workspace.model.declaration.refit:
-        return kept, ("not refitted: refit=False is declared, so the evaluated model itself goes on",)
+        declared = "not refitted: refit=False is declared, so the evaluated model itself goes on"
+        return _kept(workspace, evaluated), (declared,)
     folder, notes = _fit_again(task, workspace, rows, read_manifest(evaluated), evaluated)
     workspace.progress("comparing with the evaluated model", 0.8)
     stray = straying(workspace, task.candidate.split, rows, evaluated=evaluated, refitted=folder)
     if stray:
-        return kept, (*notes, f"the refit was thrown away, and the evaluated model itself goes on: {stray}")
+        thrown = f"the refit was thrown away, and the evaluated model itself goes on: {stray}"
+        return _kept(workspace, evaluated), (*notes, thrown)
     return folder, notes
+
+
+def _kept(workspace: Workspace, evaluated: Path) -> Path:
+    """The evaluated bundle as a folder that may be written to: `evaluated` may be the store's own."""
+    folder = fresh_folder(workspace.folder / "kept")
+    shutil.copytree(evaluated, folder, copy_function=shutil.copyfile, dirs_exist_ok=True)
+    return folder
 
 
 def _fit_again(
@@ -87,7 +94,7 @@ def _fit_again(
     rounds = None if candidate.rounds is None else scaled_rounds(candidate.rounds, candidate.rows, len(material.data.y))
     workspace.progress(f"fitting on {len(material.data.y):,} rows", 0.2)
     fitted = make_fit(workspace.model, material.data, rounds=rounds)(candidate.params)
-    folder = workspace.folder / "refitted"
+    folder = fresh_folder(workspace.folder / "refitted")
     lineage = {**manifest.lineage, "evaluated": candidate.digest, "dataset": task.dataset.digest}
     _, served = pack(
         folder, workspace, material, fitted, threshold=candidate.threshold, lineage=lineage, onnx=task.onnx

@@ -15,7 +15,7 @@ from loopwright.ports.workspace import Workspace
 from loopwright.training.fitting import Fitted, make_fit
 from loopwright.training.importance import gain_importance, permuted_importance
 from loopwright.training.material import Material, prepare
-from loopwright.training.packing import add_papers, pack
+from loopwright.training.packing import add_papers, fresh_folder, pack
 from loopwright.training.records import Candidate, TrainTask, Trial
 from loopwright.training.refitting import refit
 from loopwright.training.scoring import judge, suspicion
@@ -37,7 +37,7 @@ def train(task: TrainTask, workspace: Workspace) -> Candidate:
     fitted, trials = _fit(task, workspace, material, metric)
     workspace.progress("writing the bundle", 0.9)
     judgement = judge(metric, model.declaration.threshold, material.data, fitted)
-    folder = workspace.folder / "candidate"
+    folder = fresh_folder(workspace.folder / "candidate")
     lineage = {"run": task.run_id, "candidate": task.candidate_id, "dataset": task.dataset.digest}
     manifest, served = pack(
         folder, workspace, material, fitted, threshold=judgement.threshold, lineage=lineage, onnx=task.onnx

@@ -11,7 +11,8 @@ from loopwright.declare import Threshold
 def choose_threshold(rule: Threshold, y: NDArray[np.int64], probability: NDArray[np.float64]) -> float:
     """The threshold that `rule` asks for: a number itself, or the one that maximises its objective on these rows.
 
-    Every midpoint between neighbouring probabilities is tried; of equally good ones the nearest to 0.5 is taken.
+    Every midpoint between neighbouring probabilities is tried, and one above them all (which calls no row positive);
+    of equally good ones the nearest to 0.5 is taken.
     Where the rows hold one class only nothing can be chosen, and it is 0.5.
     """
     if not isinstance(rule.objective, str):
@@ -23,7 +24,8 @@ def choose_threshold(rule: Threshold, y: NDArray[np.int64], probability: NDArray
     hits = np.bincount(places, weights=y)
     called = np.append(np.cumsum(rows[::-1])[::-1], 0)
     right = np.append(np.cumsum(hits[::-1])[::-1], 0)
-    cuts = np.concatenate([values[:1], (values[:-1] + values[1:]) / 2, [min(1.0, np.nextafter(values[-1], 2))]])
+    above = (values[-1] + 1) / 2 if values[-1] < 1 else np.nextafter(values[-1], 2)
+    cuts = np.concatenate([values[:1], (values[:-1] + values[1:]) / 2, [above]])
     worth = _worth(rule.objective, right, called - right, float(y.sum()), len(y))
     best = np.flatnonzero(worth >= worth.max() - 1e-12)
     return float(cuts[best[np.argmin(np.abs(cuts[best] - 0.5))]])
