@@ -44,3 +44,7 @@ def main() -> None:
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     raise SystemExit(result if isinstance(result, int) else 0)
+
+
+if __name__ == "__main__":
+    main()
