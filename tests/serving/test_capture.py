@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from loopwright.serving.capture import sampled, segment, write_segment
+from loopwright.serving.batch import Batch
+from loopwright.serving.capture import segment, write_segment
 from loopwright.traffic.predictions import FIELDS
 from loopwright.traffic.records import CapturePolicy
 
@@ -19,8 +20,12 @@ AT = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
 COLUMNS = {"x": [1.5], "n": [2], "shop": ["a"], "day": ["2026-01-02"], "unknown": [7]}
 
 
+def batch(*records: Any) -> Batch:
+    return Batch(records[0].live, records)
+
+
 def test_a_segment_has_the_documented_schema(served: Callable[..., Any]) -> None:
-    table = pq.read_table(io.BytesIO(write_segment(segment([served(COLUMNS, [21.5], at=AT, key="k")]))))
+    table = pq.read_table(io.BytesIO(write_segment(segment(batch(served(COLUMNS, [21.5], at=AT, key="k"))))))
     assert tuple(table.column_names[: len(FIELDS)]) == FIELDS
     types = {name: table.schema.field(name).type for name in table.column_names}
     assert types == {
@@ -40,7 +45,7 @@ def test_a_segment_has_the_documented_schema(served: Callable[..., Any]) -> None
 
 def test_rows_of_one_request_are_told_apart_by_their_place(served: Callable[..., Any]) -> None:
     two = served({"x": [1, 2], "n": [0, 0], "shop": ["a", "b"]}, [1.0, 2.0], id="q", latency_ms=3.0)
-    table = segment([served(COLUMNS, [21.5]), two])
+    table = segment(batch(served(COLUMNS, [21.5]), two))
     assert table["prediction_id"].to_pylist() == ["p", "q:0", "q:1"]
     assert table["latency_ms"].to_pylist() == [1.0, 3.0, 3.0]
     assert table["input.day"].to_pylist()[1:] == [None, None]
@@ -51,19 +56,19 @@ def test_the_models_key_column_is_the_key(
 ) -> None:
     live = bring_up(project.bundle(key="instant")).variants[0]
     rows = served({**COLUMNS, "instant": [7.0]}, [1.0], live=live, key="session")
-    assert segment([rows])["key"].to_pylist() == ["7"]
-    assert segment([served(COLUMNS, [1.0], key="session")])["key"].to_pylist() == ["session"]
+    assert segment(batch(rows))["key"].to_pylist() == ["7"]
+    assert segment(batch(served(COLUMNS, [1.0], key="session")))["key"].to_pylist() == ["session"]
 
 
 def test_the_sticky_column_is_the_key_where_there_is_no_other(bring_up: Callable[..., Any], served: Any) -> None:
     live = bring_up(sticky_by="user").variants[0]
-    assert segment([served({**COLUMNS, "user": ["u1"]}, [1.0], live=live)])["key"].to_pylist() == ["u1"]
+    assert segment(batch(served({**COLUMNS, "user": ["u1"]}, [1.0], live=live)))["key"].to_pylist() == ["u1"]
 
 
 def test_redacted_columns_are_left_out(project: Any, bring_up: Callable[..., Any], served: Callable[..., Any]) -> None:
     variant = project.bundle(key="shop", redact=("shop",))
     live = bring_up(variant, capture=CapturePolicy(redact=("x",))).variants[0]
-    table = segment([served(COLUMNS, [1.0], live=live)])
+    table = segment(batch(served(COLUMNS, [1.0], live=live)))
     assert not {"input.x", "input.shop"} & set(table.column_names)
     assert table["key"].to_pylist() == [None]
 
@@ -72,5 +77,4 @@ def test_redacted_columns_are_left_out(project: Any, bring_up: Callable[..., Any
 def test_a_share_is_kept(bring_up: Any, served: Any, share: float, low: int, high: int) -> None:
     live = bring_up(capture=CapturePolicy(share=share)).variants[0]
     records = [served(COLUMNS, [1.0], live=live, id=f"p{number}") for number in range(1000)]
-    assert low <= len(sampled(records)) <= high
-    assert sampled([]) == []
+    assert low <= batch(*records).sampled(share).rows <= high

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from loopwright.bundle.records import Input, Output, Signature
@@ -38,6 +39,15 @@ def test_one_tensor_a_column(shape: list[int], nested: bool) -> None:
 def test_one_matrix_of_all_columns(data: Any) -> None:
     found = rows(tensor("anything", [3, 2], data))
     assert (found.columns, found.count) == ({"x": [1, 3, 5], "n": [2, 4, 6]}, 3)
+
+
+def test_a_large_matrix_is_the_same_rows_in_arrays() -> None:
+    data = [[float(row), None if row == 3 else 0.5] for row in range(50)]
+    found = rows(tensor("anything", [50, 2], data))
+    assert isinstance(found.columns["x"], np.ndarray)
+    assert found.columns["x"].tolist() == [row[0] for row in data]
+    assert np.isnan(found.columns["n"][3])
+    assert rows(tensor("anything", [50, 2], [["a", 1.0]] * 50)).columns["x"] == ["a"] * 50
 
 
 @pytest.mark.parametrize(

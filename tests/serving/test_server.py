@@ -233,6 +233,17 @@ def test_a_server_started_with_a_parent_ends_with_it(project: Any, tmp_path: Pat
     assert list(project.storage.list("status/")) == []
 
 
+def test_workers_end_when_their_supervisor_is_killed(project: Any, serve: Serve, row: dict[str, Any]) -> None:
+    project.release(project.bundle())
+    server = serve()
+    server.infer(row)
+    (worker,) = children(server.process.pid)
+    server.process.kill()
+    server.process.wait()
+    wait_until(lambda: not Path(f"/proc/{worker}").exists())
+    assert len(project.captured()) == 1
+
+
 def children(pid: int) -> list[int]:
     return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 

@@ -8,17 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from loopwright.serving.recorder import Failed, Lost
+from loopwright.serving.batch import Batch
+from loopwright.serving.recorder import Failed
 from loopwright.serving.summaries import Windows
 from loopwright.traffic.summary import LATENCY_EDGES_MS, ColumnCounts, merge
 
 START = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 
 
+def add(windows: Windows, *records: Any) -> None:
+    for record in records:
+        windows.serve(Batch(record.live, [record]), windows.place(record.at))
+
+
 def test_values_are_counted_on_the_references_bins(served: Callable[..., Any]) -> None:
     windows = Windows(60)
     columns = {"x": [-1, 0, 0.5, 1, None, "x"], "n": [0] * 6, "shop": ["a", "b", "b", "new", None, 7]}
-    windows.add([served(columns, [-1.0, 0.0, 1.0, 2.0, np.nan, 3.0], at=START)], [], {})
+    add(windows, served(columns, [-1.0, 0.0, 1.0, 2.0, np.nan, 3.0], at=START))
     (summary,) = windows.closed(START + timedelta(seconds=60))
     assert (summary.start, summary.seconds, summary.requests, summary.rows) == (START, 60, 1, 6)
     assert summary.columns == {
@@ -31,7 +37,7 @@ def test_values_are_counted_on_the_references_bins(served: Callable[..., Any]) -
 def test_latencies_fall_at_or_below_their_buckets_edge(served: Callable[..., Any]) -> None:
     windows = Windows(60)
     taken = [0.01, LATENCY_EDGES_MS[0], LATENCY_EDGES_MS[3] + 1e-9, 1e9]
-    windows.add([served({"x": [1]}, [1.0], at=START, latency_ms=one) for one in taken], [], {})
+    add(windows, *(served({"x": [1]}, [1.0], at=START, latency_ms=one) for one in taken))
     (summary,) = windows.closed(None)
     assert {place: count for place, count in enumerate(summary.latency) if count} == {0: 2, 4: 1, 80: 1}
     assert len(summary.latency) == len(LATENCY_EDGES_MS) + 1
@@ -40,11 +46,11 @@ def test_latencies_fall_at_or_below_their_buckets_edge(served: Callable[..., Any
 def test_a_window_closes_when_its_time_is_over_and_opens_again_for_what_comes_late(served: Callable[..., Any]) -> None:
     windows = Windows(1)
     early, late = served({"x": [1]}, [1.0], at=START), served({"x": [1]}, [1.0], at=START + timedelta(seconds=1.5))
-    windows.add([early, late], [], {})
+    add(windows, early, late)
     assert windows.closed(START) == []
     first = windows.closed(START + timedelta(seconds=1.2))
     assert [one.start for one in first] == [START]
-    windows.add([early], [], {})
+    add(windows, early)
     rest = windows.closed(None)
     assert sorted(one.start for one in rest) == [START, START + timedelta(seconds=1)]
     total = merge([*first, *rest])
@@ -54,8 +60,9 @@ def test_a_window_closes_when_its_time_is_over_and_opens_again_for_what_comes_la
 
 def test_errors_and_losses_are_counted(served: Callable[..., Any]) -> None:
     windows, record = Windows(60), served({"x": [1]}, [1.0], at=START)
-    failures = [Failed(record.live, START, kind) for kind in ("request", "model", "request")]
-    windows.add([], failures, {record.live: Lost(START, requests=2, rows=5)})
+    for kind in ("request", "model", "request"):
+        windows.fail(Failed(record.live, START, kind))
+    windows.drop(record.live, START, 5, requests=2)
     windows.drop(record.live, START, 3)
     (summary,) = windows.closed(None)
     assert summary.errors == {"request": 2, "model": 1}
@@ -65,6 +72,6 @@ def test_errors_and_losses_are_counted(served: Callable[..., Any]) -> None:
 def test_a_bundle_without_reference_is_counted_all_the_same(project: Any, bring_up: Any, served: Any) -> None:
     live = bring_up(project.bundle(task="binary", classes=("no", "yes"))).variants[0]
     windows = Windows(60)
-    windows.add([served({"x": [1]}, [1.0], live=live)], [], {})
+    add(windows, served({"x": [1]}, [1.0], live=live))
     (summary,) = windows.closed(None)
     assert (summary.requests, summary.columns) == (1, {})

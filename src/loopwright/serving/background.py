@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import secrets
+import signal
 from collections.abc import Callable
 from itertools import count
 from threading import Event, Lock, Thread
@@ -12,7 +14,8 @@ from loopwright.core.clock import Clock
 from loopwright.core.codec import to_json
 from loopwright.errors import LoopwrightError
 from loopwright.ports.storage import Storage
-from loopwright.serving.capture import sampled, segment, write_segment
+from loopwright.serving.batch import Batch
+from loopwright.serving.capture import segment, write_segment
 from loopwright.serving.endpoints import Endpoints, LiveVariant
 from loopwright.serving.options import ServerOptions
 from loopwright.serving.recorder import Recorder, Served
@@ -46,30 +49,37 @@ class Writer:
         """Write the records so far, and the windows that are over (all, where `everything`)."""
         served, failed, lost = self._recorder.take()
         now = clock.now()
-        self._windows.add(served, failed, lost)
         self._totals.add(served, failed, lost)
-        groups: dict[LiveVariant, list[Served]] = {}
-        for record in served:
-            groups.setdefault(record.live, []).append(record)
-        for live, records in groups.items():
-            self._capture(live, sampled(records))
+        for place, batch in self._batches(served):
+            self._windows.serve(batch, place)
+            self._capture(batch.sampled(batch.live.revision.capture.share))
+        for failure in failed:
+            self._windows.fail(failure)
+        for live, tally in lost.items():
+            self._windows.drop(live, tally.at, tally.rows, requests=tally.requests)
         for summary in self._windows.closed(None if everything else now):
             self._spool.add(summary_key(summary, self._server, next(self._numbers)), to_json(summary))
 
-    def _capture(self, live: LiveVariant, records: list[Served]) -> None:
-        if not records:
+    def _batches(self, served: list[Served]) -> list[tuple[int, Batch]]:
+        """The records by window and variant."""
+        groups: dict[tuple[LiveVariant, int], list[Served]] = {}
+        for record in served:
+            groups.setdefault((record.live, self._windows.place(record.at)), []).append(record)
+        return [(place, Batch(live, records)) for (live, place), records in groups.items()]
+
+    def _capture(self, batch: Batch) -> None:
+        if not batch.records:
             return
-        first = records[0].at
+        live, first = batch.live, batch.records[0].at
         key = segment_key(live.revision.endpoint, first, self._server, next(self._numbers))
         try:
-            kept = self._spool.add(key, write_segment(segment(records)))
+            kept = self._spool.add(key, write_segment(segment(batch)))
         except Exception:
             log.exception("%s: a segment could not be made", live.revision.endpoint)
             kept = False
         if not kept:
-            rows = sum(one.rows for one in records)
-            self._windows.drop(live, first, rows)
-            self._totals.drop(live, rows)
+            self._windows.drop(live, first, batch.rows)
+            self._totals.drop(live, batch.rows)
 
 
 class Status:
@@ -122,6 +132,7 @@ class Background:
             self._every("follow", options.poll_seconds, self._follow()),
             self._every("write", options.flush_seconds, lambda: writer.write(clock)),
             self._every("send", options.flush_seconds / 2, self._send()),
+            self._every("parent", 0.5, _end_with_supervisor()),
         ]
 
     def start(self) -> None:
@@ -177,12 +188,27 @@ class Background:
 
     def _every(self, name: str, seconds: float, act: Callable[[], None]) -> Thread:
         def loop() -> None:
+            said = ""
             while not self._stopping.wait(seconds):
                 try:
                     act()
+                    said = ""
                 except LoopwrightError as error:
-                    log.warning("%s: %s", name, error)
+                    if said != str(error):  # a store that stays away is told once
+                        log.warning("%s: %s", name, error)
+                    said = str(error)
                 except Exception:
                     log.exception("%s failed", name)
 
         return Thread(target=loop, name=name, daemon=True)
+
+
+def _end_with_supervisor() -> Callable[[], None]:
+    """A worker whose supervisor was killed would hold the port for ever: it ends as if it had been asked to."""
+    supervisor = os.getppid()
+
+    def check() -> None:
+        if os.getppid() != supervisor:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return check

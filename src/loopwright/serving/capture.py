@@ -12,34 +12,23 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from loopwright.bundle.records import Output
-from loopwright.serving.endpoints import LiveVariant
+from loopwright.serving.batch import Batch
 from loopwright.serving.recorder import Served
-from loopwright.serving.router import place
 from loopwright.serving.tabular import Values, key_text
-from loopwright.serving.typed import as_arrow, gathered
+from loopwright.serving.typed import as_arrow
 from loopwright.traffic.predictions import INPUT, OUTPUT
 
 
-def sampled(records: Sequence[Served]) -> list[Served]:
-    """The records that the endpoint's capture policy keeps: by their prediction id, so that a share is a fair one."""
-    share = records[0].live.revision.capture.share if records else 0.0
-    if share >= 1:
-        return list(records)
-    return [one for one in records if place("capture", one.prediction_id) < 100 * share]
-
-
-def segment(records: Sequence[Served]) -> pa.Table:
-    """One variant's records as a table."""
-    live = records[0].live
-    rows = [one.rows for one in records]
+def segment(batch: Batch) -> pa.Table:
+    """The batch as a table."""
+    live = batch.live
     redacted = {*live.revision.capture.redact, *live.model.manifest.redact}
-    table = _facts(records, rows, live, redacted)
+    table = _facts(batch, redacted)
     for column in live.model.inputs:
         if column.name not in redacted:
-            parts = [(one.columns.get(column.name), one.rows) for one in records]
-            table[INPUT + column.name] = as_arrow(column.kind, gathered(parts))
+            table[INPUT + column.name] = as_arrow(column.kind, batch.column(column.name))
     for output in live.model.manifest.signature.outputs:
-        table[OUTPUT + output.name] = _output(output, [one.outputs[output.name] for one in records])
+        table[OUTPUT + output.name] = _output(output, batch.output(output.name))
     return pa.table(table)
 
 
@@ -50,17 +39,17 @@ def write_segment(table: pa.Table) -> bytes:
     return bytes(sink.getvalue())
 
 
-def _facts(records: Sequence[Served], rows: list[int], live: LiveVariant, redacted: set[str]) -> dict[str, pa.Array]:
-    total = sum(rows)
+def _facts(batch: Batch, redacted: set[str]) -> dict[str, pa.Array]:
+    live, records = batch.live, batch.records
     return {
         "prediction_id": pa.array(chain.from_iterable(map(_ids, records)), pa.string()),
-        "endpoint": _constant(live.revision.endpoint, total, pa.string()),
-        "revision": _constant(live.revision.number, total, pa.int64()),
-        "variant": _constant(live.variant.name, total, pa.string()),
-        "version": _constant(live.variant.version, total, pa.int64()),
-        "at": _repeated([one.at for one in records], rows, pa.timestamp("us", "UTC")),
+        "endpoint": _constant(live.revision.endpoint, batch.rows, pa.string()),
+        "revision": _constant(live.revision.number, batch.rows, pa.int64()),
+        "variant": _constant(live.variant.name, batch.rows, pa.string()),
+        "version": _constant(live.variant.version, batch.rows, pa.int64()),
+        "at": _repeated([one.at for one in records], batch, pa.timestamp("us", "UTC")),
         "key": pa.array(chain.from_iterable(_keys(one, redacted) for one in records), pa.string()),
-        "latency_ms": _repeated([one.latency_ms for one in records], rows, pa.float64()),
+        "latency_ms": _repeated([one.latency_ms for one in records], batch, pa.float64()),
     }
 
 
@@ -85,8 +74,7 @@ def _column(record: Served, name: str | None, redacted: set[str]) -> Values | No
     return None if name is None or name in redacted else record.columns.get(name)
 
 
-def _output(output: Output, parts: list[NDArray[np.generic]]) -> pa.Array:
-    values = np.concatenate(parts)
+def _output(output: Output, values: NDArray[Any]) -> pa.Array:
     if output.width:
         flat = pa.array(np.ascontiguousarray(values, dtype=np.float64).reshape(-1))
         return pa.FixedSizeListArray.from_arrays(flat, output.width)
@@ -99,6 +87,9 @@ def _constant(value: Any, count: int, kind: pa.DataType) -> pa.Array:
     return pa.repeat(pa.scalar(value, kind), count)
 
 
-def _repeated(values: list[Any], rows: list[int], kind: pa.DataType) -> pa.Array:
+def _repeated(values: list[Any], batch: Batch, kind: pa.DataType) -> pa.Array:
+    """A value for each record, as one for each of its rows."""
     array = pa.array(values, kind)
-    return array if sum(rows) == len(rows) else array.take(pa.array(np.repeat(np.arange(len(rows)), rows)))
+    if batch.rows == len(values):
+        return array
+    return array.take(pa.array(np.repeat(np.arange(len(values)), batch.counts)))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import chain
 from typing import Any, Literal
 
@@ -16,7 +17,7 @@ from loopwright.bundle.records import InputKind, Output, Signature
 from loopwright.errors import RequestError
 from loopwright.serving.endpoints import LiveEndpoint, LiveVariant
 from loopwright.serving.models import Outputs
-from loopwright.serving.tabular import Rows, from_columns, shown
+from loopwright.serving.tabular import Rows, Values, from_columns, shown
 
 DATATYPES = (
     "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BYTES",
@@ -124,7 +125,11 @@ def _matrix(tensor: Tensor, names: Sequence[str]) -> Rows:
     if tensor.shape[1] != width:
         raise _misshaped(tensor, f"[n, {width}]: {', '.join(names)}")
     values = _flat(tensor)
-    return Rows({name: values[place::width] for place, name in enumerate(names)}, tensor.shape[0])
+    columns: Iterable[Values] = (values[place::width] for place in range(width))
+    if tensor.shape[0] > _FEW_ROWS and tensor.datatype.startswith("FP"):
+        with suppress(ValueError, TypeError, OverflowError):  # what is no number is found by name, further on
+            columns = np.array(values, dtype=np.float64).reshape(tensor.shape).T
+    return Rows(dict(zip(names, columns, strict=True)), tensor.shape[0])
 
 
 def _flat(tensor: Tensor) -> list[Any]:
@@ -163,6 +168,7 @@ def _output_metadata(one: Output) -> dict[str, Any]:
 
 
 _FEW = 256
+_FEW_ROWS = 16
 _DECODER = msgspec.json.Decoder(InferenceRequest)
 _BY_DTYPE = {"f8": "FP64", "f4": "FP32", "i8": "INT64", "i4": "INT32", "b1": "BOOL"}
 _INPUT: dict[InputKind, str] = {

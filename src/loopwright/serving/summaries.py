@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from loopwright.bundle.bins import count_categories, count_numbers, width
 from loopwright.bundle.records import ReferenceColumn
+from loopwright.serving.batch import Batch
 from loopwright.serving.endpoints import LiveVariant
-from loopwright.serving.recorder import Failed, Lost, Served
+from loopwright.serving.recorder import Failed
 from loopwright.serving.tabular import Values
-from loopwright.serving.typed import as_numbers, as_texts, gathered
+from loopwright.serving.typed import as_numbers, as_texts
 from loopwright.traffic.predictions import INPUT, OUTPUT
 from loopwright.traffic.summary import LATENCY_EDGES_MS, ColumnCounts, WindowSummary
 
@@ -29,29 +30,29 @@ class Windows:
         self._seconds = seconds
         self._open: dict[WindowKey, _Window] = {}
 
-    def add(self, served: Sequence[Served], failed: Sequence[Failed], lost: dict[LiveVariant, Lost]) -> None:
-        """Count what happened, each record in the window of its own time, however late it comes."""
-        groups: dict[WindowKey, list[Served]] = {}
-        for record in served:
-            groups.setdefault((record.live, self._place(record.at)), []).append(record)
-        for key, records in groups.items():
-            self._window(key).serve(records)
-        for failure in failed:
-            errors = self._window((failure.live, self._place(failure.at))).errors
-            errors[failure.kind] = errors.get(failure.kind, 0) + 1
-        for live, tally in lost.items():
-            self.drop(live, tally.at, tally.rows, requests=tally.requests)
+    def place(self, at: datetime) -> int:
+        """The number of the window that `at` lies in."""
+        return math.floor(at.timestamp() / self._seconds)
+
+    def serve(self, batch: Batch, place: int) -> None:
+        """Count answered requests of one window, however late they come."""
+        self._window((batch.live, place)).serve(batch)
+
+    def fail(self, failure: Failed) -> None:
+        """Count a request that was not answered."""
+        errors = self._window((failure.live, self.place(failure.at))).errors
+        errors[failure.kind] = errors.get(failure.kind, 0) + 1
 
     def drop(self, live: LiveVariant, at: datetime, rows: int, *, requests: int = 0) -> None:
         """Count rows whose capture is lost, and requests of which nothing else is known."""
-        window = self._window((live, self._place(at)))
+        window = self._window((live, self.place(at)))
         window.dropped += rows
         window.requests += requests
         window.rows += rows if requests else 0
 
     def closed(self, now: datetime | None) -> list[WindowSummary]:
         """The windows that ended before `now` (all, where None), taken out. What comes for one later opens it again."""
-        last = math.inf if now is None else self._place(now)
+        last = math.inf if now is None else self.place(now)
         done = [key for key in self._open if key[1] < last]
         return [self._open.pop(key).summary(key[0], self._start(key[1]), self._seconds) for key in done]
 
@@ -60,9 +61,6 @@ class Windows:
         if window is None:
             window = self._open[key] = _Window(_countable(key[0]))
         return window
-
-    def _place(self, at: datetime) -> int:
-        return math.floor(at.timestamp() / self._seconds)
 
     def _start(self, place: int) -> datetime:
         return datetime.fromtimestamp(place * self._seconds, UTC)
@@ -100,15 +98,14 @@ class _Window:
     def __post_init__(self) -> None:
         self.columns = {one.name: _Counts(one, np.zeros(width(one), dtype=np.int64)) for one in self.reference}
 
-    def serve(self, records: Sequence[Served]) -> None:
-        self.requests += len(records)
-        self.rows += sum(one.rows for one in records)
-        taken = np.array([one.latency_ms for one in records])
+    def serve(self, batch: Batch) -> None:
+        self.requests += len(batch.records)
+        self.rows += batch.rows
+        taken = np.array([one.latency_ms for one in batch.records])
         places = np.searchsorted(LATENCY_EDGES_MS, taken, side="left")
         self.latency += np.bincount(places, minlength=len(self.latency))
         for name, counts in self.columns.items():
-            find = _finder(name)
-            counts.add(gathered([(find(one), one.rows) for one in records]))
+            counts.add(_values(batch, name))
 
     def summary(self, live: LiveVariant, start: datetime, seconds: float) -> WindowSummary:
         return WindowSummary(
@@ -135,11 +132,11 @@ def _countable(live: LiveVariant) -> Sequence[ReferenceColumn]:
     return [column for column in reference.columns if column.name in found] if reference else ()
 
 
-def _finder(name: str) -> Callable[[Served], Values | None]:
-    """How a reference column is found in a record: `input.<column>` or `output.<name>`."""
+def _values(batch: Batch, name: str) -> Values:
+    """What a reference column (`input.<column>` or `output.<name>`) is compared with."""
     if name.startswith(INPUT):
-        return lambda record: record.columns.get(name[len(INPUT) :])
-    return lambda record: record.outputs.get(name[len(OUTPUT) :])
+        return batch.column(name[len(INPUT) :])
+    return batch.output(name[len(OUTPUT) :])
 
 
 def _frozen(counts: _Counts) -> ColumnCounts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,11 @@ class Worker:
         except StorageError as error:
             log.warning("the store cannot be read: %s", error)
         self._background.start()
+        # What is in memory now stays. Records wait by the thousand for a second and hold no cycles, so the collector
+        # would go through them again and again for nothing.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(100_000, 20, 100)
 
     async def __rsgi__(self, scope: Scope, proto: HTTPProtocol) -> None:
         await self._doors(scope, proto)
