@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,12 +14,25 @@ from numpy.typing import NDArray
 
 from loopwright.data.kinds import DTYPES
 from loopwright.data.records import ColumnKind, ColumnProfile, DatasetVersion, Profile
-from loopwright.data.sketches import COMMON, Common, Distinct, Quantiles
 from loopwright.data.snapshot import load_rows
 from loopwright.ports.storage import Storage
+from loopwright.statistics.arrays import AnyArray, Floats, Places
+from loopwright.statistics.sketch import (
+    DistinctSketch,
+    Moments,
+    QuantileSketch,
+    TopCounts,
+    add_counts,
+    merge_moments,
+    moments_of,
+    number_keys,
+)
 
 BATCH = 1 << 18
 """Rows looked at together; memory is bounded by a few times their size."""
+
+COMMON = 4096
+"""Values of a column whose counts are kept; with more distinct values than that, counts may fall short."""
 
 TOP = 50
 QUANTILES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
@@ -31,35 +44,29 @@ def profile_rows(
 ) -> Profile:
     """The profile of all rows of `version`: one pass over batches, so memory does not grow with the rows.
 
-    Counts, extremes and moments are exact. Quantiles and the histogram are exact up to 4,096 rows and off by at most
-    about 0.05 % in rank above; see `sketches` for distinct and commonest values. Equal rows give equal profiles.
+    Counts of rows and nulls, extremes and moments are exact; quantiles, histogram and distinct values are exact for
+    small data and estimates above (see `statistics.sketch`). Equal versions give equal profiles.
     """
     rows = load_rows(version, storage, scratch)
     columns = [_Column(name, version.kinds[name]) for name in rows.collect_schema()]
     done = 0
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for batch in rows.collect_batches(chunk_size=BATCH, maintain_order=True):
-            list(pool.map(_add, columns, batch.get_columns()))
+            list(pool.map(_Column.add, columns, batch.get_columns()))
             done += batch.height
             if progress:
                 progress(f"profiling {done:,} of {version.rows:,} rows", done / version.rows)
     return Profile(digest=version.digest, rows=version.rows, columns=tuple(column.profile() for column in columns))
 
 
-def _add(column: _Column, values: pl.Series) -> None:
-    column.add(values)
-
-
 class _Column:
-    """One column, as far as it has been seen. Words stand as hashes in the sketches; `words` says what they mean."""
+    """One column, as far as it has been seen."""
 
     def __init__(self, name: str, kind: ColumnKind) -> None:
-        self.name = name
-        self.kind = kind
-        self.rows = 0
-        self.nulls = 0
-        self.distinct = Distinct()
-        self.common = Common()
+        self.name, self.kind = name, kind
+        self.rows = self.nulls = 0
+        self.distinct = DistinctSketch()
+        self.top = TopCounts()
         self.words: dict[int, str] = {}
         self.numbers = _Numbers(kind)
 
@@ -67,119 +74,107 @@ class _Column:
         self.rows += len(values)
         self.nulls += values.null_count()
         known = values.drop_nulls()
-        if not known.is_empty():
-            add = self._add_words if self.kind in ("text", "boolean") else self._add_numbers
-            add(known)
+        if known.is_empty():
+            return
+        if self.kind in ("text", "boolean"):
+            self._add_words(known.cast(pl.String))
+        else:
+            self._add_numbers(known.to_physical().to_numpy())
 
     def profile(self) -> ColumnProfile:
-        common: dict[str, Any] = {"name": self.name, "kind": self.kind, "rows": self.rows, "nulls": self.nulls}
-        if self.nulls == self.rows:
-            return ColumnProfile(**common, distinct=0, distinct_exact=True)
-        common |= {"distinct": self.distinct.count(), "distinct_exact": self.distinct.exact, "top": self._top()}
-        if not self.numbers.count:
-            return ColumnProfile(**common)
-        if self.numbers.rising and not self.numbers.repeated:  # then no value stands twice: no estimate is needed
-            common |= {"distinct": self.numbers.count, "distinct_exact": True}
-        return ColumnProfile(**common, **self.numbers.figures())
+        figures = self.numbers.figures() if self.numbers.moments.count else {}
+        distinct, exact = self.distinct.count, self.distinct.exact
+        if self.numbers.moments.count and self.numbers.each_more:  # then no value stands twice: no need to estimate
+            distinct, exact = self.numbers.moments.count, True
+        return ColumnProfile(
+            name=self.name,
+            kind=self.kind,
+            rows=self.rows,
+            nulls=self.nulls,
+            distinct=distinct,
+            distinct_exact=exact,
+            top=self.top.top(TOP),
+            **figures,
+        )
 
     def _add_words(self, known: pl.Series) -> None:
         codes = known.hash(seed=0)
         unique, counts = _runs(np.sort(codes.to_numpy()))
         self.distinct.add(unique)
-        unique, counts = _outstanding(unique, counts)
-        self.common.add(pl.Series(unique), counts)
-        self._name(unique, codes, known)
+        unique, counts, lost = _outstanding(unique, counts)
+        self._learn(unique, codes, known)
+        names = [self.words[code] for code in unique.tolist()]
+        self._count(names, counts, lost)
 
-    def _add_numbers(self, known: pl.Series) -> None:
-        values = known.to_physical().to_numpy()
+    def _add_numbers(self, values: AnyArray) -> None:
         rising = np.sort(values)
         self.numbers.add(values, rising)
         unique, counts = _runs(rising)
-        self.distinct.add(pl.Series(unique).hash(seed=0).to_numpy())
-        unique, counts = _outstanding(unique, counts)
-        self.common.add(pl.Series(unique), counts)
+        self.distinct.add(number_keys(unique))
+        unique, counts, lost = _outstanding(unique, counts)
+        names = pl.Series(unique).cast(DTYPES[self.kind]).cast(pl.String)
+        self._count(names.to_list(), counts, lost)
 
-    def _name(self, unique: NDArray[np.uint64], codes: pl.Series, known: pl.Series) -> None:
-        """Remember the words behind the codes that are counted, and no others."""
+    def _learn(self, unique: AnyArray, codes: pl.Series, known: pl.Series) -> None:
+        """Remember which words the codes stand for: looking a few up costs less than counting words themselves."""
         new = [code for code in unique.tolist() if code not in self.words]
+        if len(self.words) + len(new) > 4 * COMMON:
+            self.words, new = {}, unique.tolist()
         if new:
-            rows = pl.DataFrame({"code": codes, "word": known.cast(pl.String)})
-            found = rows.filter(pl.col("code").is_in(pl.Series(new, dtype=pl.UInt64).implode())).unique("code")
-            self.words |= dict(found.iter_rows())
-        if len(self.words) > 2 * COMMON:
-            kept = self.common.most(COMMON)["value"]
-            self.words = {code: self.words[code] for code in kept}
+            rows = pl.DataFrame({"code": codes, "word": known})
+            wanted = pl.Series(new, dtype=pl.UInt64).implode()
+            self.words |= dict(rows.filter(pl.col("code").is_in(wanted)).unique("code").iter_rows())
 
-    def _top(self) -> tuple[tuple[str, int], ...]:
-        most = self.common.most(TOP)
-        if self.kind in ("text", "boolean"):
-            named = [self.words[code] for code in most["value"]]
-        else:
-            named = most["value"].cast(DTYPES[self.kind]).cast(pl.String).to_list()
-        ranked = sorted(zip(named, most["count"], strict=True), key=lambda pair: (-pair[1], pair[0]))
-        return tuple(ranked)
+    def _count(self, names: list[str], counts: Places, lost: int) -> None:
+        self.top = add_counts(self.top, dict(zip(names, counts.tolist(), strict=True)), lost=lost, cap=COMMON)
 
 
 class _Numbers:
-    """The extremes, moments and quantiles of a column of numbers or dates (as seconds since 1970)."""
+    """Figures of a column of numbers, or of dates as seconds since 1970."""
 
     def __init__(self, kind: ColumnKind) -> None:
         self.kind = kind
-        self.count = 0
-        self.mean = 0.0
-        self.squares = 0.0
-        self.minimum = np.inf
-        self.maximum = -np.inf
-        self.quantiles = Quantiles()
-        self.rising = True
-        self.repeated = False
+        self.moments = Moments()
+        self.sketch = QuantileSketch()
+        self.never_less = self.each_more = True
         self.last: Any = None
 
-    def add(self, values: NDArray[Any], rising: NDArray[Any]) -> None:
+    def add(self, values: AnyArray, rising: AnyArray) -> None:
         """Take in a batch, as its rows have it and sorted."""
         self._follow(values)
-        ordered = rising.astype(np.float64, copy=False) * _SECONDS.get(self.kind, 1.0)
-        self.minimum, self.maximum = min(self.minimum, ordered[0]), max(self.maximum, ordered[-1])
-        self.quantiles.add(ordered)
-        with np.errstate(over="ignore", invalid="ignore"):
-            self._add_moments(pl.Series(ordered))
+        floats = rising.astype(np.float64, copy=False) * _SECONDS.get(self.kind, 1.0)
+        self.moments = merge_moments(self.moments, moments_of(floats))
+        self.sketch.add(floats)
 
     def figures(self) -> dict[str, Any]:
-        with np.errstate(over="ignore", invalid="ignore"):
-            moments = {"mean": self.mean, "deviation": float(np.sqrt(self.squares / self.count))}
-        found = self.quantiles.at(np.array(QUANTILES))
+        moments = self.moments
+        found = self.sketch.quantiles(QUANTILES) or []
         return {
-            "minimum": float(self.minimum),
-            "maximum": float(self.maximum),
-            **{name: value if np.isfinite(value) else None for name, value in moments.items()},
-            "quantiles": {str(share): float(value) for share, value in zip(QUANTILES, found, strict=True)},
+            "minimum": moments.minimum,
+            "maximum": moments.maximum,
+            "mean": moments.mean,
+            "deviation": moments.deviation,
+            "quantiles": {str(share): value for share, value in zip(QUANTILES, found, strict=True)},
             "histogram": self._histogram(),
-            "rising": self.rising and self.count > 1 and self.minimum < self.maximum,
+            "rising": self.never_less and moments.minimum < moments.maximum,
         }
 
-    def _follow(self, values: NDArray[Any]) -> None:
-        """Whether the values still rise from row to row, and whether one stood twice in a row."""
-        if not self.rising:
+    def _follow(self, values: AnyArray) -> None:
+        """Whether the values still rise from row to row."""
+        if not self.never_less:
             return
-        if self.last is not None:
-            values = np.concatenate([[self.last], values]).astype(values.dtype)
-        self.rising = bool(np.all(values[1:] >= values[:-1]))
-        self.repeated = self.repeated or bool(np.any(values[1:] == values[:-1]))
+        before = values[:1] if self.last is None else np.array([self.last], dtype=values.dtype)
+        values = np.concatenate([before, values]) if self.last is not None else values
+        self.never_less = bool(np.all(values[1:] >= values[:-1]))
+        self.each_more = self.each_more and bool(np.all(values[1:] > values[:-1]))
         self.last = values[-1]
 
-    def _add_moments(self, values: pl.Series) -> None:
-        """Merge mean and squared deviations (Chan, Golub, LeVeque, 1983)."""
-        count, mean = len(values), np.float64(cast(float, values.mean()))
-        squares = cast(float, values.var(ddof=0)) * count
-        total, shift = self.count + count, mean - self.mean
-        self.mean += shift * count / total
-        self.squares += squares + shift * shift * self.count * count / total
-        self.count = total
-
     def _histogram(self) -> tuple[tuple[float, ...], tuple[int, ...]]:
-        edges = _edges(float(self.minimum), float(self.maximum), self.kind)
-        shares = self.quantiles.shares_below(edges[1:-1])
-        reached = np.concatenate([[0], np.rint(np.maximum.accumulate(shares) * self.count), [self.count]])
+        """Counts in bins of one width; scaled up from the sketch's sample where that is not all."""
+        edges = _edges(self.moments.minimum, self.moments.maximum, self.kind)
+        sample = np.sort(self.sketch.sample())
+        below = np.searchsorted(sample, edges[1:-1]) * (self.moments.count / len(sample))
+        reached = np.concatenate([[0], np.rint(below), [self.moments.count]])
         return tuple(edges.tolist()), tuple(np.diff(reached).astype(int).tolist())
 
 
@@ -187,17 +182,18 @@ _SECONDS = {"date": 86400.0, "datetime": 1e-6}
 """What one step of a date's stored number is in seconds."""
 
 
-def _edges(low: float, high: float, kind: ColumnKind) -> NDArray[np.float64]:
+def _edges(low: float, high: float, kind: ColumnKind) -> Floats:
     """Edges of bins of one width; whole numbers that are few get a bin each."""
-    if kind == "integer" and high - low < BINS:
+    if kind == "integer" and high - low < BINS and max(abs(low), abs(high)) < 2**50:
         return np.arange(low, high + 2) - 0.5
     if low == high:
-        return np.array([low - 0.5, high + 0.5])
+        room = max(0.5, abs(low) * 1e-6)
+        return np.array([low - room, high + room])
     shares = np.linspace(0, 1, BINS + 1)
     return np.unique(low * (1 - shares) + high * shares)
 
 
-def _runs(rising: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+def _runs(rising: AnyArray) -> tuple[AnyArray, Places]:
     """The distinct values of a sorted array, and how often each stands in it."""
     changes = rising[1:] != rising[:-1]
     if changes.all():
@@ -209,11 +205,11 @@ def _runs(rising: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
     return rising[ends], counts
 
 
-def _outstanding(unique: NDArray[Any], counts: NDArray[np.int64]) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Values that stand out among very many: the commonest, without those that tie for the last place."""
+def _outstanding(unique: AnyArray, counts: Places) -> tuple[AnyArray, Places, int]:
+    """Of very many values the commonest, their counts, and the greatest count left out; ties are left out together."""
     if len(counts) <= COMMON:
-        return unique, counts
-    by_count = np.bincount(counts)
-    at_least = np.cumsum(by_count[::-1])[::-1]
-    above = counts >= np.searchsorted(-at_least, -COMMON)
-    return unique[above], counts[above]
+        return unique, counts, 0
+    at_least = np.cumsum(np.bincount(counts)[::-1])[::-1]
+    least = int(np.searchsorted(-at_least, -COMMON))
+    above: NDArray[np.bool_] = counts >= least
+    return unique[above], counts[above], least - 1
