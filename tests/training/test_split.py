@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 
 import polars as pl
@@ -168,3 +169,8 @@ def test_lazy_rows_and_frames_give_the_same() -> None:
 def test_the_newest_time_is_written_in_iso_8601() -> None:
     assert newest(pl.Series([START, None])) == "2020-01-01"
     assert newest(pl.Series([], dtype=pl.Date)) is None
+
+
+def test_a_plan_by_row_number_keeps_the_label_delay_for_who_asks_what_was_known() -> None:
+    rows = pl.DataFrame({"y": range(100)})
+    assert plan_split(replace(IN_ROWS, label_delay="1d"), rows).label_delay == "1d"

@@ -97,7 +97,11 @@ def _plan_by_rows(declaration: Declaration, known: NDArray[np.bool_]) -> SplitPl
     validation = round(len(places) * (1 - declaration.split.test - declaration.split.validation))
     if not 0 < validation < test < len(places):
         raise _too_few(declaration, len(places), "so few rows")
-    return SplitPlan(kind="rows", rows={"validation_from": int(places[validation]), "test_from": int(places[test])})
+    return SplitPlan(
+        kind="rows",
+        rows={"validation_from": int(places[validation]), "test_from": int(places[test])},
+        label_delay=declaration.label_delay,
+    )
 
 
 def _plan_by_hash(declaration: Declaration, rows: pl.LazyFrame) -> SplitPlan:
