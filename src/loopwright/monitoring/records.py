@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
 from loopwright.core.decision import Decision
+from loopwright.declare import TaskName
 
 FindingKind = Literal["drift", "quality", "errors", "latency"]
 AlertRule = Literal["drift", "quality", "errors", "latency", "run", "rollout"]
@@ -86,3 +87,47 @@ class Alert:
     closed: datetime | None = None
     recovery: str = ""
     notified: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What came true at `at`: of the prediction `prediction_id`, or of the row that the model's key column names `key`.
+
+    `value` is the target as it would stand in the source: a number, a class, a truth value.
+    """
+
+    value: bool | int | float | str
+    at: datetime
+    prediction_id: str | None = None
+    key: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Performance:
+    """How well a version predicted in [`start`, `end`): the task's metrics on the `outcomes` known so far.
+
+    `coverage` is their share of the captured `predictions`. Metrics that have no meaning on these rows are left out.
+    """
+
+    version: int
+    start: datetime
+    end: datetime
+    predictions: int
+    outcomes: int
+    metrics: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def coverage(self) -> float:
+        return self.outcomes / self.predictions if self.predictions else 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PerformanceReport:
+    """A model's performance from `since` to `until`: each version over all of it, and by windows, oldest first."""
+
+    model: str
+    task: TaskName | None
+    since: datetime
+    until: datetime
+    versions: tuple[Performance, ...] = ()
+    windows: tuple[Performance, ...] = ()
