@@ -125,6 +125,7 @@ def champion(model: Model, rollouts: Rollouts) -> Champion | None:
         evaluated_folder=live.evaluated,
         trained_until=live.trained_until,
         evaluated_trained_until=live.evaluated_until,
+        split=live.split,
     )
 
 
@@ -211,6 +212,7 @@ def model_version(
         evaluated_until=candidate.trained_until,
         trained_rows=bundle.rows,
         needs_approval=gate_decision.needs_approval,
+        split=candidate.split,
         params=candidate.params,
         metrics={name: one.value for name, one in evaluation_report.metrics["candidate"].items()},
         lineage=code_version.lineage(),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from loopwright.errors import LoopwrightError
+from loopwright.errors import BundleError, LoopwrightError
 from loopwright.evaluation.bench import Bench, Contender
 from loopwright.evaluation.opened import open_bundle
 from loopwright.evaluation.records import Champion
@@ -50,6 +50,8 @@ def contend(
         if (opened.manifest.task == "regression") != (bench.task.name == "regression"):
             return None, f"{name} cannot be compared: its task is {opened.manifest.task}, not {bench.task.name}"
         scores = opened.scores(bench.task, opened.predict(rows), bench.classes)
+    except BundleError:
+        raise  # a champion that is damaged must be mended or rolled back, not passed by
     except LoopwrightError as error:  # a champion of other columns must not keep its successor from coming
         return None, f"{name} cannot be compared: {error.message}"
     threshold, sibling = opened.manifest.threshold, standing.sibling

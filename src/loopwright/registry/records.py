@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from loopwright.core.decision import Decision
 from loopwright.declare import TaskName
+from loopwright.training.records import SplitPlan
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +36,7 @@ class ModelVersion:
     evaluated_until: str | None = None
     trained_rows: int = 0
     needs_approval: bool = False
+    split: SplitPlan | None = None
     params: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     lineage: dict[str, str] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from loopwright.core.codec import from_plain
 from loopwright.core.decision import Decision
 from loopwright.registry.records import ModelVersion
 from loopwright.state.engine import METADATA, Moment
+from loopwright.training.records import SplitPlan
 
 VERSIONS = Table(
     "versions",
@@ -30,6 +31,7 @@ VERSIONS = Table(
     Column("evaluated_until", String(64)),
     Column("trained_rows", Integer, nullable=False),
     Column("needs_approval", Boolean, nullable=False),
+    Column("split", JSON(none_as_null=True)),
     Column("params", JSON, nullable=False),
     Column("metrics", JSON, nullable=False),
     Column("lineage", JSON, nullable=False),
@@ -40,4 +42,5 @@ VERSIONS = Table(
 def version_of(row: RowMapping) -> ModelVersion:
     values = dict(row)
     values["gate"] = from_plain(values["gate"], Decision)
+    values["split"] = from_plain(values["split"], SplitPlan) if values["split"] else None
     return ModelVersion(**values)

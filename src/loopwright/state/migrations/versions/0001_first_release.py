@@ -154,6 +154,7 @@ def upgrade() -> None:
         sa.Column("evaluated_until", sa.String(length=64), nullable=True),
         sa.Column("trained_rows", sa.Integer(), nullable=False),
         sa.Column("needs_approval", sa.Boolean(), nullable=False),
+        sa.Column("split", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("params", sa.JSON(), nullable=False),
         sa.Column("metrics", sa.JSON(), nullable=False),
         sa.Column("lineage", sa.JSON(), nullable=False),
