@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -25,6 +27,9 @@ SUFFIXES = {
     ".pq": "parquet",
 }
 """How a file is read, by how its name ends."""
+
+SCHEMES = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss")
+"""What the URL of an object store begins with."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,8 +55,10 @@ def list_source(source: str, root: Path) -> list[SourceFile]:
     scheme = urlsplit(source).scheme if "://" in source else ""
     if scheme == "file":
         return _local(unquote(urlsplit(source).path), root, source)
-    if scheme:
+    if scheme in SCHEMES:
         return _remote(source)
+    if scheme:
+        raise SourceError(f"{source} begins with {scheme}://, which names no store", remedy=_FORMATS)
     return _local(source, root, source)
 
 
@@ -114,7 +121,13 @@ def _remote(url: str) -> list[SourceFile]:
 
 def open_store(bucket: str) -> Any:
     """The object store behind `s3://bucket`, `gs://bucket` or `az://container`, by the environment's credentials."""
-    return from_url(bucket)
+    # An endpoint of one's own (MinIO, a test server) often speaks plain HTTP; who names one has said so.
+    plain = bucket.startswith("s3") and os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
+    return from_url(
+        bucket,
+        client_options={"allow_http": plain},
+        retry_config={"max_retries": 5, "retry_timeout": timedelta(seconds=30)},
+    )
 
 
 def _wanted(path: str) -> Callable[[str], bool]:
@@ -163,4 +176,7 @@ def _format(origin: str) -> str:
     return SUFFIXES[suffix]
 
 
-_FORMATS = f"files end in {', '.join(SUFFIXES)}; anything else can be read by SQL (a source that begins with SELECT)"
+_FORMATS = (
+    f"name local paths or URLs such as s3://bucket/folder, files that end in {', '.join(SUFFIXES)}, "
+    "or read anything else by SQL (a source that begins with SELECT)"
+)
