@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,15 @@ from loopwright.bundle.frames import frame_columns
 from loopwright.bundle.read import bundle_digest, read_encoding, read_manifest, verify_bundle
 from loopwright.core.codec import from_json, to_json
 from loopwright.data.records import DatasetVersion
+from loopwright.data.snapshot import load_rows
 from loopwright.declare import Gate, Model, Threshold
 from loopwright.errors import DeclarationError, FeatureError, LoopwrightError, TrainingError
 from loopwright.ports.storage import fetch_folder
 from loopwright.ports.workspace import Workspace
+from loopwright.training.material import prepare
 from loopwright.training.records import Candidate, TrainTask
 from loopwright.training.service import train
+from loopwright.training.split import assign
 
 Make = Callable[[Model], Workspace]
 MakeProject = Callable[[str], Workspace]
@@ -243,3 +247,46 @@ def features(rows):
 """)
     with pytest.raises(FeatureError, match="'before' is another for a row alone"):
         made(space, version(ROWS, space))
+
+
+def test_made_features_of_every_type_are_the_same_in_training_and_serving(project: MakeProject, version: Take) -> None:
+    space = project("""
+model = Model("m", source="s", target="y", key="id", drop=["after"])
+
+@model.features
+def features(rows):
+    moment = pl.col("day").cast(pl.Datetime("ms", "Europe/Paris"))
+    return rows.select(
+        "x",
+        text=pl.col("kind"),
+        category=pl.col("kind").cast(pl.Categorical),
+        enum=pl.col("kind").cast(pl.Enum(["red", "green", "blue"])),
+        truth=pl.when(pl.col("id") % 3 > 0).then(pl.col("x") > 0),
+        small=(pl.col("id") % 200).cast(pl.UInt8),
+        single=pl.col("x").cast(pl.Float32),
+        decimal=pl.col("x").round(2).cast(pl.Decimal(10, 2)),
+        day=pl.col("day"),
+        moment=moment + pl.duration(hours=pl.col("id") % 24),
+        gaps=pl.when(pl.col("id") % 2 == 0).then(pl.col("day").cast(pl.Datetime("ns"))),
+    )
+""")
+    dataset = version(ROWS, space)
+    candidate = made(space, dataset)
+    trained = prepare(space.model, dataset, load_rows(dataset, space.storage, space.folder / "rows"))
+    assert len(candidate.features) == 11
+    served: Any = space.load_predictor(opened(space, candidate))
+    train_rows = ROWS.filter(assign(candidate.split, ROWS) == "train")
+    columns = frame_columns(train_rows.select("id", "day", "x", "kind"))
+    np.testing.assert_array_equal(served.matrix(columns).astype(np.float32), trained.data.X)
+
+
+def test_what_is_going_on_is_told_on_the_way(workspace: Make, version: Take) -> None:
+    told: list[tuple[str, float]] = []
+    space = replace(
+        workspace(Model("m", source="s", target="y", key="id")), progress=lambda text, done: told.append((text, done))
+    )
+    made(space, version(ROWS, space))
+    assert [done for _, done in told] == sorted(done for _, done in told)
+    assert told[0][1] == 0
+    assert told[-1][1] == 1
+    assert any("boosting: round 10" in text for text, _ in told)

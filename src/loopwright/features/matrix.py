@@ -25,6 +25,8 @@ def fit_encoding(roles: dict[str, Role], read: Read, train: Mask) -> tuple[Encod
 
     Raises `FeatureError` where no column is left.
     """
+    if not roles:
+        raise FeatureError("there is no feature besides key and time", remedy="make at least one under its own name")
     fitted = [fit_column(read(name).filter(pl.Series(train)), role) for name, role in roles.items()]
     columns = [one.column for one in fitted if one.column is not None]
     notes = tuple(one.note for one in fitted if one.note)

@@ -41,8 +41,16 @@ def _words(values: pl.Series) -> Words:
         return _number_words(values.fill_null(0.0).to_numpy().astype(np.float64))
     if values.dtype.is_integer() or values.dtype == pl.Boolean:
         return values.cast(pl.Int64).fill_null(0).to_numpy().view(np.uint64)
-    texts = values.cast(pl.String).fill_null("").cast(pl.Binary).to_list()
-    return np.fromiter(map(zlib.crc32, texts), np.uint64, len(texts)) | _TEXT
+    return _text_words(values.cast(pl.String).fill_null(""))
+
+
+def _text_words(texts: pl.Series) -> Words:
+    different = texts.unique()
+    if len(different) <= len(texts) // 2:  # each text once: a search costs less than a sum
+        words = pl.Series(_text_words(different), dtype=pl.UInt64)
+        return texts.replace_strict(different, words, return_dtype=pl.UInt64).to_numpy()
+    encoded = texts.cast(pl.Binary).to_list()
+    return np.fromiter(map(zlib.crc32, encoded), np.uint64, len(encoded)) | _TEXT
 
 
 def _number_words(numbers: NDArray[np.float64]) -> Words:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from loopwright.bundle.encoding import matrix_width
 from loopwright.bundle.records import Encoding
 from loopwright.declare import Declaration, TaskName
 from loopwright.errors import FeatureError
@@ -27,7 +28,7 @@ def check_twins(encoding: Encoding, X: NDArray[Any], y: NDArray[Any], task: Task
     """
     step = max(1, len(y) // ROWS)
     targets = _targets(y[::step], task)
-    for place, name in enumerate(encoding.names):
+    for place, name in enumerate(_features(encoding)):
         values = X[::step, place].astype(np.float64)
         known = ~np.isnan(values)
         if known.sum() < ENOUGH:
@@ -37,8 +38,13 @@ def check_twins(encoding: Encoding, X: NDArray[Any], y: NDArray[Any], task: Task
             raise FeatureError(
                 f"the feature {name!r} all but equals the target {declaration.target!r} ({strength:.4f} of 1): it is "
                 "most likely known only together with it",
-                remedy=f"declare drop=[{name!r}], or the raw column it is made of",
+                remedy=f"declare drop=[{name!r}], or the raw column that the feature is made of",
             )
+
+
+def _features(encoding: Encoding) -> list[str]:
+    """The feature that each matrix column belongs to."""
+    return [column.name for column in encoding.columns for _ in range(matrix_width(column))]
 
 
 def _targets(y: NDArray[Any], task: TaskName) -> list[NDArray[np.float64]]:

@@ -21,7 +21,7 @@ from loopwright.features.matrix import Mask, Read, fill_matrices, fit_encoding, 
 from loopwright.training.hashing import hash_values
 from loopwright.training.leakage import check_twins
 from loopwright.training.records import Candidate, SplitPlan
-from loopwright.training.split import assign, newest, plan_split
+from loopwright.training.split import assign, newest, split_rows
 from loopwright.training.target import TargetPlan, plan_target, target_values
 
 Matrix = NDArray[np.floating[Any]]
@@ -97,12 +97,16 @@ def prepare(model: Model, dataset: DatasetVersion, rows: pl.LazyFrame) -> Materi
     targets = rows.select(declared.target).collect().to_series()
     known = targets.is_not_null()
     plan = plan_target(declared, targets)
-    split = plan_split(declared, rows)
-    parts = assign(split, rows)
+    split, parts = split_rows(declared, rows)
     train, validation = ((known & (parts == part)).to_numpy() for part in ("train", "validation"))
     classes, lost = _classes_in(plan, targets.filter(pl.Series(train)), declared)
     truth = target_values(plan.task, classes, targets)
     validation &= ~np.isnan(truth)
+    if not validation.any():
+        raise TrainingError(
+            f"{declared.name}: no validation row has a target that the training rows hold too",
+            remedy="bring more rows of each class",
+        )
     read, roles, columns = _open_features(model, rows)
     encoding, said = fit_encoding(roles, read, train)
     data = _fill(model, encoding, read, truth, train, validation, plan.task, classes)

@@ -68,7 +68,7 @@ def pack(
         classes=data.classes,
         positive=material.target.positive,
         threshold=threshold,
-        module=workspace.module,
+        module=workspace.module if _needs_code(model, files) else None,
         uses_features=model.features_function is not None,
         trained_until=material.trained_until,
         trained_rows=len(data.y),

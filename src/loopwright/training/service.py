@@ -9,16 +9,16 @@ import lightgbm
 
 from loopwright.bundle.read import bundle_digest
 from loopwright.data.snapshot import load_rows
-from loopwright.declare import DEFAULT_METRIC
+from loopwright.declare import DEFAULT_METRIC, Model
 from loopwright.ports.storage import upload_folder
 from loopwright.ports.workspace import Workspace
-from loopwright.training.fitting import Fitted, make_fit
+from loopwright.training.fitting import ROUNDS, Fitted, Report, make_fit
 from loopwright.training.importance import gain_importance, permuted_importance
 from loopwright.training.material import Material, prepare
 from loopwright.training.packing import add_papers, fresh_folder, pack
 from loopwright.training.records import Candidate, TrainTask, Trial
 from loopwright.training.refitting import refit
-from loopwright.training.scoring import judge, suspicion
+from loopwright.training.scoring import Judgement, judge, suspicion
 from loopwright.training.tuning import Tuning
 
 __all__ = ["refit", "train"]
@@ -38,11 +38,53 @@ def train(task: TrainTask, workspace: Workspace) -> Candidate:
     workspace.progress("writing the bundle", 0.9)
     judgement = judge(metric, model.declaration.threshold, material.data, fitted)
     folder = fresh_folder(workspace.folder / "candidate")
-    lineage = {"run": task.run_id, "candidate": task.candidate_id, "dataset": task.dataset.digest}
-    manifest, served = pack(
+    lineage = {
+        "run": task.run_id,
+        "candidate": task.candidate_id,
+        "dataset": task.dataset.digest,
+        "seed": str(model.declaration.seed),
+    }
+    _, served = pack(
         folder, workspace, material, fitted, threshold=judgement.threshold, lineage=lineage, onnx=task.onnx
     )
-    candidate = Candidate(
+    candidate = _candidate(model, task, material, fitted, judgement, metric)
+    notes = (*candidate.notes, *_fit_notes(fitted, trials), *served)
+    candidate = replace(candidate, trials=trials, notes=notes)
+    add_papers(folder, candidate, {} if judgement.score is None else {f"{metric} (validation)": judgement.score})
+    upload_folder(workspace.storage, task.folder, folder)
+    workspace.progress("trained", 1.0)
+    seconds = (workspace.clock.now() - started) / timedelta(seconds=1)
+    return replace(candidate, digest=bundle_digest(folder), seconds=seconds)
+
+
+def _fit(task: TrainTask, workspace: Workspace, material: Material, metric: str) -> tuple[Fitted, tuple[Trial, ...]]:
+    model = workspace.model
+    fit = make_fit(workspace.model, material.data)
+    if model.tuning is None:
+        return fit({}, _reporter(workspace)), ()
+    tuning = Tuning(
+        model.tuning,
+        fit=fit,
+        score=lambda fitted: judge(metric, model.declaration.threshold, material.data, fitted).score,
+        metric=metric,
+        seed=model.declaration.seed,
+        clock=workspace.clock,
+        progress=lambda text, done: workspace.progress(text, 0.2 + 0.7 * done),
+    )
+    return tuning.run(task.warm_start)
+
+
+def _reporter(workspace: Workspace) -> Report:
+    def report(step: int, loss: float) -> None:
+        workspace.progress(f"boosting: round {step + 1}, validation loss {loss:.5g}", 0.2 + 0.7 * step / ROUNDS)
+
+    return report
+
+
+def _candidate(
+    model: Model, task: TrainTask, material: Material, fitted: Fitted, judgement: Judgement, metric: str
+) -> Candidate:
+    return Candidate(
         id=task.candidate_id,
         model=model.name,
         task=material.data.task,
@@ -55,35 +97,13 @@ def train(task: TrainTask, workspace: Workspace) -> Candidate:
         threshold=judgement.threshold,
         features=tuple(column.name for column in material.encoding.columns),
         importance=_importance(material, fitted),
-        rows=manifest.trained_rows,
-        trained_until=manifest.trained_until,
-        seconds=(workspace.clock.now() - started) / timedelta(seconds=1),
-        trials=trials,
-        notes=(*material.notes, *_fit_notes(fitted, trials), *suspicion(material.data, judgement), *served),
+        rows=len(material.data.y),
+        trained_until=material.trained_until,
+        seconds=0.0,
+        notes=(*material.notes, *suspicion(material.data, judgement)),
         rounds=fitted.rounds,
         watched=material.data.watched,
     )
-    add_papers(folder, candidate, {} if judgement.score is None else {f"{metric} (validation)": judgement.score})
-    upload_folder(workspace.storage, task.folder, folder)
-    workspace.progress("trained", 1.0)
-    return replace(candidate, digest=bundle_digest(folder))
-
-
-def _fit(task: TrainTask, workspace: Workspace, material: Material, metric: str) -> tuple[Fitted, tuple[Trial, ...]]:
-    model = workspace.model
-    fit = make_fit(workspace.model, material.data)
-    if model.tuning is None:
-        return fit({}), ()
-    tuning = Tuning(
-        model.tuning,
-        fit=fit,
-        score=lambda fitted: judge(metric, model.declaration.threshold, material.data, fitted).score,
-        metric=metric,
-        seed=model.declaration.seed,
-        clock=workspace.clock,
-        progress=lambda text, done: workspace.progress(text, 0.2 + 0.7 * done),
-    )
-    return tuning.run(task.warm_start)
 
 
 def _importance(material: Material, fitted: Fitted) -> dict[str, float]:

@@ -21,7 +21,12 @@ Rows = pl.DataFrame | pl.LazyFrame
 
 
 def plan_split(declaration: Declaration, rows: Rows) -> SplitPlan:
-    """The rule by which the rows of this model are split, from those whose target is known.
+    """The rule by which the rows of this model are split; see `split_rows`."""
+    return split_rows(declaration, rows)[0]
+
+
+def split_rows(declaration: Declaration, rows: Rows) -> tuple[SplitPlan, pl.Series]:
+    """The rule by which the rows of this model are split, made from those whose target is known, and each row's part.
 
     Ordered rows: the newest `split.test` share tests, the share before it validates. Others: by a hash of the key, or
     of all columns but the target, so that equal rows stay together, and a row stays where it is as data grows.
@@ -35,8 +40,9 @@ def plan_split(declaration: Declaration, rows: Rows) -> SplitPlan:
         plan = _plan_by_rows(declaration, known)
     else:
         plan = _plan_by_hash(declaration, rows)
-    _check_parts(declaration, plan, assign(plan, rows).filter(pl.Series(known)))
-    return plan
+    parts = assign(plan, rows)
+    _check_parts(declaration, plan, parts.filter(pl.Series(known)))
+    return plan, parts
 
 
 def assign(plan: SplitPlan, rows: Rows) -> pl.Series:
