@@ -7,7 +7,7 @@ import sys
 from cyclopts import App
 
 from loopwright import __version__
-from loopwright.cli.output import fail
+from loopwright.cli.failure import fail
 from loopwright.errors import LoopwrightError
 
 app = App(

@@ -14,10 +14,8 @@ from rich.table import Table
 
 from loopwright.bootstrap.platform import Platform, open_platform
 from loopwright.core.codec import to_json
-from loopwright.errors import LoopwrightError
 
 console = Console()
-errors = Console(stderr=True)
 
 
 @Parameter(name="*")
@@ -52,17 +50,3 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     for row in rows:
         drawn.add_row(*("" if cell is None else str(cell) for cell in row))
     console.print(drawn, highlight=False)
-
-
-def fail(error: LoopwrightError, *, as_json: bool) -> None:
-    """Say what is wrong and what to do about it."""
-    if as_json:
-        answer({"error": type(error).__name__, "message": error.message, "remedy": error.remedy})
-        return
-    errors.print(f"[bold red]{_plain(error.message)}[/]", highlight=False)
-    if error.remedy:
-        errors.print(f"  {_plain(error.remedy)}", highlight=False)
-
-
-def _plain(text: str) -> str:
-    return text.replace("[", r"\[")
