@@ -115,6 +115,17 @@ def test_a_revision_that_is_none_is_a_fault(project: Any, follow: Any, data: byt
     assert "revision 2 cannot be served" in endpoints.faults["demand"]
 
 
+def test_a_bundle_whose_code_fails_is_a_fault_of_its_revision(project: Any, tmp_path: Path) -> None:
+    def load(folder: Path) -> Predictor:
+        raise RuntimeError("no such module")
+
+    project.release(project.bundle())
+    endpoints = Endpoints(project.storage, Shelf(project.storage, tmp_path / "cache", load), ["demand"])
+    endpoints.look()
+    assert not endpoints.ready
+    assert "RuntimeError: no such module" in endpoints.faults["demand"]
+
+
 def test_a_rollback_loads_nothing(project: Any, follow: Any, loads: Loads) -> None:
     old, new, newest = project.bundle(), project.bundle(), project.bundle()
     project.release(old)

@@ -7,21 +7,27 @@ import shutil
 import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from loopwright.bundle.read import bundle_digest, read_manifest, read_reference
 from loopwright.bundle.records import Manifest, Reference
-from loopwright.errors import BundleError, FeatureError, HostingError, LoopwrightError, RequestError
+from loopwright.core.codec import from_json
+from loopwright.errors import BundleError, HostingError, LoopwrightError
 from loopwright.ports.predictor import Columns, Predictor
 from loopwright.ports.storage import Storage, fetch_folder
-from loopwright.serving.sample import sample_row
 from loopwright.traffic.records import Variant
 
 Load = Callable[[Path], Predictor]
 Outputs = dict[str, NDArray[np.generic]]
+
+SAMPLE = "sample.json"
+"""The file of a bundle that holds rows to warm it with, if it has one."""
 
 INLINE_SECONDS = 0.005
 """Predictions expected to take longer than this leave the event loop to other requests meanwhile."""
@@ -59,14 +65,11 @@ class LoadedModel:
         finally:
             self._waiting -= 1
 
-    def warm(self) -> None:
-        """Predict a made-up row a few times, so that the first request is not the slow one. Raises `BundleError`."""
-        row = sample_row(self.manifest.signature, self.reference)
-        for _ in range(3):
-            try:
-                self._timed(row, 1)
-            except (RequestError, FeatureError):  # a made-up row need not suit the model's own features
-                return
+    def warm(self, columns: Columns, rows: int) -> None:
+        """Predict `columns` a few times, so that the first request is not the slow one; failures are no matter."""
+        with suppress(LoopwrightError):
+            for _ in range(3):
+                self._timed(columns, rows)
 
     def _timed(self, columns: Columns, rows: int) -> Outputs:
         began = time.perf_counter()
@@ -93,9 +96,7 @@ class Shelf:
         """The variant's model, loaded and warm. Raises `BundleError`, `NotFoundError` and `StorageError`."""
         model = self._models.get(variant.bundle_digest)
         if model is None:
-            model = self._open(variant)
-            model.warm()
-            self._models[variant.bundle_digest] = model
+            model = self._models[variant.bundle_digest] = self._open(variant)
         return model
 
     def keep_only(self, digests: Collection[str]) -> None:
@@ -120,7 +121,29 @@ class Shelf:
                 f"{variant.bundle_digest[:16]}",
                 remedy="somebody changed the bundle after it was released; roll back",
             )
-        return LoadedModel(found, read_manifest(folder), read_reference(folder), self._load(folder))
+        model = LoadedModel(found, read_manifest(folder), read_reference(folder), self._predictor(variant, folder))
+        if (folder / SAMPLE).exists():
+            sample = from_json((folder / SAMPLE).read_bytes(), _Sample)
+            model.warm({name: values[:1] for name, values in sample.inputs.items()}, 1)
+        return model
+
+    def _predictor(self, variant: Variant, folder: Path) -> Predictor:
+        try:
+            return self._load(folder)
+        except LoopwrightError:
+            raise
+        except Exception as error:
+            raise BundleError(
+                f"the bundle {variant.bundle} cannot be opened: {type(error).__name__}: {error}",
+                remedy="its own code fails where it is served; look at what it imports",
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    """Rows with their answers, as a bundle may carry them."""
+
+    inputs: dict[str, list[Any]]
 
 
 _THREADS = ThreadPoolExecutor(max_workers=1, thread_name_prefix="predict")

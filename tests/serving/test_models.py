@@ -1,0 +1,90 @@
+"""A loaded model: quick predictions where they are asked for, slow ones in a thread, and never without end."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from loopwright.errors import BundleError, FeatureError, HostingError
+from loopwright.serving.models import WAITING, LoadedModel, Outputs, Shelf
+
+COLUMNS: dict[str, list[Any]] = {"x": [1.0]}
+
+
+class Scripted:
+    """A predictor that does what it is told."""
+
+    def __init__(self, act: Callable[[], None]) -> None:
+        self.act = act
+
+    def predict(self, columns: Any) -> Outputs:
+        self.act()
+        return {"prediction": np.array([float(threading.get_ident())])}
+
+
+@pytest.fixture
+def model(bring_up: Any) -> Callable[[Callable[[], None]], LoadedModel]:
+    manifest = bring_up().variants[0].model.manifest
+    return lambda act: LoadedModel("digest", manifest, None, Scripted(act))
+
+
+def raising(error: Exception) -> Callable[[], None]:
+    def act() -> None:
+        raise error
+
+    return act
+
+
+def test_a_quick_model_answers_in_the_thread_that_asks(model: Any) -> None:
+    outputs = asyncio.run(model(lambda: None).predict(COLUMNS, 1))
+    assert outputs["prediction"][0] == float(threading.get_ident())
+
+
+def test_a_model_found_slow_answers_in_another_thread_and_refuses_when_too_many_wait(model: Any) -> None:
+    gate = threading.Event()
+    slow = model(lambda: gate.wait(0.2) and None)
+
+    async def scene() -> None:
+        await slow.predict(COLUMNS, 1)  # it is found out
+        waiting = [asyncio.create_task(slow.predict(COLUMNS, 1)) for _ in range(WAITING)]
+        await asyncio.sleep(0)
+        with pytest.raises(HostingError, match="predictions waiting"):
+            await slow.predict(COLUMNS, 1)
+        gate.set()
+        answers = await asyncio.gather(*waiting)
+        assert float(threading.get_ident()) not in {one["prediction"][0] for one in answers}
+
+    asyncio.run(scene())
+
+
+def test_whatever_a_model_raises_is_one_of_ours(model: Any) -> None:
+    with pytest.raises(BundleError, match="raised KeyError: 'x'"):
+        asyncio.run(model(raising(KeyError("x"))).predict(COLUMNS, 1))
+    with pytest.raises(FeatureError, match="ours"):
+        asyncio.run(model(raising(FeatureError("ours"))).predict(COLUMNS, 1))
+
+
+def test_warming_teaches_what_a_model_costs_and_forgives_it_everything(model: Any) -> None:
+    calls: list[int] = []
+    model(lambda: calls.append(1)).warm(COLUMNS, 1)
+    assert len(calls) == 3
+    model(raising(ValueError("broken"))).warm(COLUMNS, 1)
+
+
+def test_a_bundle_that_carries_a_sample_is_warmed_with_its_first_row(project: Any, tmp_path: Path) -> None:
+    asked: list[Any] = []
+
+    class Noting:
+        def predict(self, columns: Any) -> Outputs:
+            asked.append(dict(columns))
+            return {}
+
+    variant = project.bundle(sample={"inputs": {"x": [1.0, 2.0], "shop": ["a", "b"]}, "outputs": {}})
+    Shelf(project.storage, tmp_path / "cache", lambda folder: Noting()).take(variant)
+    assert asked == [{"x": [1.0], "shop": ["a"]}] * 3
