@@ -138,6 +138,32 @@ def test_a_champion_with_a_smaller_test_share_is_compared_on_that_share_only(by_
     assert 0.3 * report.rows < report.against("champion").rows < 0.7 * report.rows
 
 
+@pytest.mark.parametrize(
+    ("split", "why"),
+    [
+        (SplitPlan(kind="hash", column="id", test_share=0.01), "test rows are such as it was surely not trained on"),
+        (SplitPlan(kind="hash", column="id", columns=("gone",)), "split by columns of which 'gone' is gone"),
+    ],
+)
+def test_a_champion_whose_own_test_rows_are_lost_is_not_compared(by_hash, split, why):
+    report = by_hash.evaluate(good, Champion(version=2, folder=by_hash.bundle("live", broken), split=split))
+    assert why in report.incomparable
+
+
+def test_a_metric_without_a_value_on_the_newest_rows_leaves_the_champion_uncompared(world):
+    rows = ordered_rows().with_columns(
+        y=pl.when(pl.int_range(HOURS) % 2 == 0).then(pl.lit("no")).otherwise(pl.lit("yes"))
+    )
+    rows = rows.with_columns(y=pl.when(pl.int_range(HOURS) > 1900).then(pl.lit("no")).otherwise("y"))
+    made = world(Model("m", source="s", target="y", time="at"), rows, "binary", ("no", "yes"))
+    live = made.bundle("live", lambda columns: 0 * columns["x"] + 0.5)
+    report = made.evaluate(
+        lambda columns: 0 * columns["x"] + 0.4, Champion(version=2, folder=live, trained_until=at(1900))
+    )
+    assert report.against("dummy") is not None
+    assert report.incomparable.endswith("roc_auc has no value on the rows it has not seen")
+
+
 def test_a_champion_that_needs_a_column_which_is_gone_is_not_compared(by_hash):
     folder = by_hash.bundle("live", good, inputs=["x", "gone"])
     report = by_hash.evaluate(good, Champion(version=2, folder=folder))

@@ -151,6 +151,16 @@ def test_pictures_fit_the_task_and_lie_in_the_store(world, task, pictures):
         assert made.storage.get(key).startswith(b"\x89PNG")
 
 
+def test_names_that_look_like_formulas_are_drawn_as_they_are(world):
+    rows = made_rows().with_columns(
+        sure=pl.when(pl.col("sure") == "yes").then(pl.lit("$50_")).otherwise(pl.lit("$^{$"))
+    )
+    made = world_of(world, "binary", rows)
+    made.classes = ("$^{$", "$50_")
+    report = made.evaluate(likely, importance={"x_$^": 0.7, "$y_{": 0.3})
+    assert set(report.pictures) >= {"confusion", "importance"}
+
+
 def test_slices_are_the_commonest_values_with_enough_rows(world):
     made = world_of(world, "regression", slices=["city"])
     report = made.evaluate(line)

@@ -14,7 +14,7 @@ from loopwright.evaluation.bench import Bench, Contender
 from loopwright.evaluation.champion import contend
 from loopwright.evaluation.opened import Opened, open_bundle
 from loopwright.evaluation.pictures import draw_pictures
-from loopwright.evaluation.records import Estimate, EvaluateTask, EvaluationReport
+from loopwright.evaluation.records import Comparison, Estimate, EvaluateTask, EvaluationReport
 from loopwright.evaluation.reference import make_reference
 from loopwright.evaluation.rows import read_history, take
 from loopwright.evaluation.slices import slice_reports
@@ -36,7 +36,8 @@ def evaluate(task: EvaluateTask, workspace: Workspace) -> EvaluationReport:
     workspace.progress("measuring", 0.5)
     slices, sliced = slice_reports(bench, rows, workspace.model.declaration.slices, line_up.candidate, line_up.champion)
     metrics: dict[str, dict[str, Estimate]] = {one.who: bench.estimates(one) for one in line_up.everyone}
-    comparisons = [bench.compare(line_up.candidate, other) for other in line_up.everyone[1:]]
+    compared = [bench.compare(line_up.candidate, other) for other in line_up.others]
+    comparisons = tuple(one for one in compared if one is not None)
     latency = opened.latency_ms(rows)
     workspace.progress("drawing pictures", 0.8)
     return EvaluationReport(
@@ -46,13 +47,13 @@ def evaluate(task: EvaluateTask, workspace: Workspace) -> EvaluationReport:
         metric=bench.metric,
         rows=rows.height,
         metrics=metrics,
-        comparisons=tuple(one for one in comparisons if one is not None),
+        comparisons=comparisons,
         slices=tuple(slices),
         latency_ms=latency,
         size_mb=opened.size_mb,
         reference=_keep_reference(task, opened, rows, line_up.outputs, workspace),
         dummy=line_up.dummy,
-        incomparable=line_up.incomparable,
+        incomparable=_incomparable(task, bench, line_up, comparisons),
         pictures=_keep_pictures(task, bench, line_up, workspace),
         notes=(*line_up.notes, *sliced, *bench.gaps(line_up.candidate)),
     )
@@ -116,6 +117,13 @@ def _line_up(task: EvaluateTask, opened: Opened, bench: Bench, rows: pl.DataFram
         incomparable=said if champion is None else "",
         notes=tuple(filter(None, (f"the dummy says {dummy.name}", said))),
     )
+
+
+def _incomparable(task: EvaluateTask, bench: Bench, line_up: _LineUp, comparisons: tuple[Comparison, ...]) -> str:
+    if task.champion is None or any(one.against == "champion" for one in comparisons):
+        return ""
+    unseen = f"{bench.metric} has no value on the rows it has not seen"
+    return line_up.incomparable or f"the champion (version {task.champion.version}) cannot be compared: {unseen}"
 
 
 def _keep_reference(
