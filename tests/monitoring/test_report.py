@@ -1,0 +1,142 @@
+"""The health report holds what happened, and its page shows it, whatever it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+from itertools import pairwise
+from xml.etree import ElementTree
+
+import pytest
+
+from loopwright.core.codec import from_json, to_json
+from loopwright.declare import Declaration, Drift
+from loopwright.errors import NotFoundError
+from loopwright.monitoring.page import to_html
+from loopwright.monitoring.records import Performance, PerformanceReport
+from loopwright.monitoring.report import HealthReport, health_report
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+DECLARED = {"demand": Declaration(name="demand", source="x.csv", target="cnt", drift=Drift(window="1h"))}
+
+
+class Page(HTMLParser):
+    """Texts and tags of a page; complains of a tag that is not closed in its turn."""
+
+    VOID = ("meta", "br")
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(html)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.fixture
+def busy(monitors, promote, traffic, clock, journal):
+    """Three hours of traffic, the last of them drifted; a run that failed."""
+    promote("first")
+    for temp in (None, None, (0, 0, 0, 100, 900, 0)):
+        traffic(**({"temp": temp} if temp else {}), errors=3)
+        clock.sleep(3660)
+        monitors.tick(DECLARED)
+    journal.submit("demand", cause="by <hand> & all", actor="me")
+    journal.finish(journal.claim("worker"), "failed", summary="it broke")
+    monitors.tick(DECLARED)
+    return health_report("demand", monitors, since=START, drift=DECLARED["demand"].drift)
+
+
+def test_the_report_holds_traffic_drift_findings_alerts_versions_and_runs(busy):
+    assert (busy.champion, busy.requests, busy.errors) == (1, 3009, 9)
+    assert busy.columns[0].drift.column == "input.temp"
+    worst = busy.columns[0]
+    assert worst.drift.drifted
+    assert worst.window == (0.0, 0.0, 0.0, 0.1, 0.9, 0.0)
+    assert worst.reference == (0.0, 0.25, 0.25, 0.25, 0.25, 0.0)
+    assert worst.labels[:2] == ("below 0", "0 to 1")
+    assert [round(psi, 2) > 0.2 for _, psi in worst.history] == [False, False, True]
+    assert {alert.rule for alert in busy.alerts} == {"drift", "run"}
+    assert [version.number for version in busy.versions] == [1]
+    assert len(busy.runs) == 1
+
+
+def test_hours_without_traffic_are_points_with_none(busy):
+    quiet = [point for point in busy.traffic if point.requests == 0]
+    assert quiet
+    assert {point.p99_ms for point in quiet} == {None}
+    starts = [point.start for point in busy.traffic]
+    assert {later - earlier for earlier, later in pairwise(starts)} == {timedelta(seconds=busy.traffic_seconds)}
+
+
+def test_the_report_survives_json(busy):
+    assert from_json(to_json(busy), HealthReport) == busy
+
+
+def test_the_page_is_whole_says_it_all_and_loads_nothing(busy):
+    html = to_html(busy)
+    page = Page(html)
+    for said in ("2 open alerts", "input.temp", "by <hand> & all", "it broke", "version 1", "3 of them failed"):
+        assert said in page.text
+    assert not [tag for tag, _ in page.tags if tag in ("script", "link", "img", "iframe")]
+    assert "http" not in html
+    assert "url(" not in html
+
+
+def test_every_picture_is_well_formed_and_stays_within_its_frame(busy):
+    html = to_html(busy)
+    pictures = [part.split("</svg>")[0] for part in html.split("<svg")[1:]]
+    assert len(pictures) >= 2 + len(busy.columns)
+    for picture in pictures:
+        svg = ElementTree.fromstring(f"<svg{picture}</svg>")
+        _, _, width, height = map(float, svg.attrib["viewBox"].split())
+        for box in svg.iter("rect"):
+            assert 0 <= float(box.attrib["x"]) <= float(box.attrib["x"]) + float(box.attrib["width"]) <= width + 0.2
+            assert 0 <= float(box.attrib["y"]) <= float(box.attrib["y"]) + float(box.attrib["height"]) <= height + 0.2
+        for line in svg.iter("polyline"):
+            for point in line.attrib["points"].split():
+                x, y = map(float, point.split(","))
+                assert 0 <= x <= width
+                assert 0 <= y <= height
+
+
+def test_performance_is_shown_by_version(busy):
+    metrics = {"rmse": 4.25, "mae": 3.0}
+    one = Performance(
+        version=1, start=START, end=START + timedelta(days=1), predictions=10, outcomes=8, metrics=metrics
+    )
+    told = PerformanceReport(
+        model="demand", task="regression", since=START, until=one.end, versions=(one,), windows=(one,)
+    )
+    text = Page(to_html(replace(busy, performance=told))).text
+    assert "8 (80%)" in text
+    assert "4.25" in text
+
+
+def test_a_model_of_which_little_is_known_has_a_page_too(monitors, journal):
+    journal.submit("demand", cause="first", actor="me")
+    report = health_report("demand", monitors, since=START - timedelta(days=1))
+    text = Page(to_html(report)).text
+    assert "healthy" in text
+    assert "no traffic in this period" in text
+
+
+def test_a_model_of_which_nothing_is_known_has_none(monitors):
+    with pytest.raises(NotFoundError, match="nothing is known of a model demand"):
+        health_report("demand", monitors, since=START)
