@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -18,7 +17,7 @@ from loopwright.registry.records import ModelVersion
 from loopwright.registry.service import Registry
 from loopwright.rollout.service import Rollouts
 from loopwright.runs.service import Journal
-from loopwright.state.engine import METADATA, State
+from loopwright.state.engine import State
 from loopwright.testing.storage import MemoryStorage
 from loopwright.traffic.summary import LATENCY_EDGES_MS, ColumnCounts, WindowSummary, summary_key
 
@@ -38,14 +37,6 @@ REFERENCE = Reference(
         ReferenceColumn(name="output.prediction", kind="number", counts=(0, 500, 500, 0), edges=(0.0, 1.0, 2.0)),
     ),
 )
-
-
-@pytest.fixture
-def state(tmp_path: Path):
-    opened = State(f"sqlite:///{tmp_path / 'state.db'}")
-    METADATA.create_all(opened.engine)
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

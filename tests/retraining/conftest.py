@@ -109,8 +109,10 @@ def fresh(tmp_path: Path):
 
 
 @pytest.fixture
-def place(fresh: Callable[[], Place]) -> Place:
-    return fresh()
+def place(state_url: str):
+    made = Place(state_url)
+    yield made
+    made.state.close()
 
 
 @pytest.fixture

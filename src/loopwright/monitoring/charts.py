@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import groupby
+from math import floor, log10
 
 WIDTH, HEIGHT = 720, 150
 _LEFT, _BOTTOM, _TOP = 44, 18, 8
@@ -132,11 +133,11 @@ def _y(value: float, top: float) -> float:
 
 
 def _round_up(value: float) -> float:
-    """The next of 1, 2, 5 times a power of ten."""
+    """The next round number: 1, 1.2, 1.5, 2, 3, 4, 5, 6 or 8 times a power of ten."""
     if value <= 0:
         return 1.0
-    power = 10.0 ** (len(f"{value:.0f}") - 1) if value >= 1 else 10.0 ** -(len(f"{1 / value:.0f}"))
-    return next(power * factor for factor in (1, 2, 5, 10, 20, 50, 100) if power * factor >= value)
+    power = 10.0 ** floor(log10(value))
+    return next(power * factor for factor in (1, 1.2, 1.5, 2, 3, 4, 5, 6, 8, 10, 12) if power * factor >= value)
 
 
 def _short(value: float | None) -> str:

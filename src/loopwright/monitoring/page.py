@@ -54,7 +54,7 @@ def _headline(report: HealthReport) -> str:
 def _alerts(report: HealthReport) -> str:
     rows = [
         (
-            _badge("closed" if alert.closed else alert.severity, "good" if alert.closed else "bad"),
+            _badge("closed", "good") if alert.closed else _badge(alert.severity, alert.severity),
             escape(alert.title),
             escape(alert.recovery or alert.text),
             _moment(alert.opened),
@@ -120,7 +120,7 @@ def _drift(report: HealthReport) -> str:
     if report.window is None:
         return _section("Drift", '<p class="none">no window with enough rows was judged in this period</p>')
     window = report.window
-    when = f"{_moment(window.window_start)} to {_moment(window.window_end)}, version {window.version}"
+    when = f"{_span(window.window_start, window.window_end)}, version {window.version}"
     legend = _legend(("was", "reference"), ("now", "window"))
     cards = "".join(_card(column, report.psi_limit) for column in report.columns)
     return _section("Drift", f'<p>{window.rows:,} rows, {when} {legend}</p><div class="cards">{cards}</div>')
@@ -151,8 +151,8 @@ def _findings(report: HealthReport) -> str:
     rows = [
         (
             _badge(finding.kind, "good" if finding.passed else "bad"),
-            f"version {finding.version}",
-            f"{_moment(finding.window_start)} to {_moment(finding.window_end)}",
+            f"v{finding.version}",
+            _span(finding.window_start, finding.window_end),
             f"{finding.rows:,}",
             escape(finding.decision.because()),
         )
@@ -225,6 +225,11 @@ def _moment(moment: datetime | None) -> str:
     return f"{moment:%Y-%m-%d %H:%M}" if moment else ""
 
 
+def _span(start: datetime, end: datetime) -> str:
+    day = "" if start.date() == end.date() else "%Y-%m-%d "
+    return f'<span class="moment">{_moment(start)} to {end:{day}%H:%M}</span>'
+
+
 _LINES = 4
 """How many versions, the latest, have a line of their own colour; the table has them all."""
 
@@ -242,7 +247,8 @@ section{margin-top:20px;padding:18px 20px;background:var(--card);border:1px soli
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(130px,1fr));gap:12px}
 .tiles b{display:block;font-size:19px}.tiles span,.none{color:var(--soft)}.none{margin:0}
 .badge{display:inline-block;padding:1px 9px;border-radius:99px;font-size:12px;color:#fff;background:var(--soft)}
-.badge.good{background:var(--green)}.badge.bad{background:var(--red)}
+.badge.good{background:var(--green)}.badge.bad,.badge.critical{background:var(--red)}
+.badge.warning{background:var(--orange)}.moment,.badge{white-space:nowrap}
 .wide{overflow-x:auto}table{width:100%;border-collapse:collapse;font-variant-numeric:tabular-nums}
 th{text-align:left;font-weight:500;color:var(--soft)}th,td{padding:5px 10px 5px 0;vertical-align:top}
 tbody tr{border-top:1px solid var(--line)}

@@ -19,8 +19,11 @@ from loopwright.rollout.records import Rollout
 from loopwright.runs.records import Run
 from loopwright.traffic.summary import ColumnCounts, WindowSummary, merge
 
-POINTS = 96
+POINTS = 100
 """How many points a picture over the period has at most."""
+
+POINT_MINUTES = (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 10080)
+"""How long a point may be: lengths in which windows of traffic go up evenly."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,8 +128,8 @@ def health_report(
 
 
 def _point_length(period: timedelta) -> timedelta:
-    minutes = max(1, round(period.total_seconds() / 60 / POINTS))
-    return timedelta(minutes=minutes)
+    wanted = period.total_seconds() / 60 / POINTS
+    return timedelta(minutes=next((minutes for minutes in POINT_MINUTES if minutes >= wanted), POINT_MINUTES[-1]))
 
 
 def _traffic(found: Iterable[WindowSummary], length: timedelta) -> Iterator[TrafficPoint]:
