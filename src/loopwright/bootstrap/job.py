@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import resource
 import sys
 import time
 import traceback
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from loopwright.adapters.obstore.storage import open_storage
 from loopwright.bootstrap.predictor import load_predictor
@@ -19,19 +18,18 @@ from loopwright.core.codec import from_json, from_plain, to_json, to_plain
 from loopwright.declare import Model
 from loopwright.errors import DeclarationError, JobError, LoopwrightError
 from loopwright.evaluation.records import EvaluateTask
-from loopwright.evaluation.service import evaluate
 from loopwright.ports.compute import JobDocument, JobResult, job_key
 from loopwright.ports.storage import Storage
 from loopwright.ports.workspace import Workspace
 from loopwright.training.records import RefitTask, TrainTask
-from loopwright.training.service import refit, train
 
-WORK: dict[str, tuple[type[Any], Callable[[Any, Workspace], Any]]] = {
-    "train": (TrainTask, train),
-    "evaluate": (EvaluateTask, evaluate),
-    "refit": (RefitTask, refit),
+WORK = {
+    "train": ("loopwright.training.service", "train", TrainTask),
+    "evaluate": ("loopwright.evaluation.service", "evaluate", EvaluateTask),
+    "refit": ("loopwright.training.service", "refit", RefitTask),
 }
-"""What each kind of job is: the record of its task, and the room's verb that does it."""
+"""What each kind of job is: the room's verb that does it, loaded by name since each brings seconds of imports, and the
+record of its task."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -54,7 +52,8 @@ def run_job(document: JobDocument, storage: Storage, folder: Path, model: Model 
     """Do the document's work; an error becomes part of the result. `model` is for fakes that need no code archive."""
     started = time.perf_counter()
     try:
-        kind, work = WORK[document.kind]
+        room, verb, kind = WORK[document.kind]
+        work = getattr(importlib.import_module(room), verb)
         workspace = _workspace(document, storage, folder, model)
         done = work(from_plain(document.task, kind), workspace)
     except Exception as error:  # noqa: BLE001 - whatever the user's code raises is the job's result

@@ -7,6 +7,7 @@ A bundle is a folder:
     encoding.json                the fitted `Encoding`
     model.onnx | model.txt | model.pkl | model/    the model itself; `Manifest.runtime` says which file is served from
     reference.json               the `Reference`: bins and counts that later windows are held against
+    sample.json                  a few rows and their predictions, for whoever hosts the bundle to check itself by
     code/                        the project's Python files, where the model needs them
     card.md, bom.json, contract.odcs.yaml, profile.json, evaluation.json    for people and auditors
 """
@@ -23,6 +24,8 @@ MANIFEST = "bundle.json"
 ENCODING = "encoding.json"
 REFERENCE = "reference.json"
 CODE = "code"
+SAMPLE = "sample.json"
+"""A few raw rows and what the bundle predicts for them: `{"inputs": {column: [...]}, "outputs": {name: [...]}}`."""
 
 InputKind = Literal["number", "integer", "boolean", "text", "date", "datetime"]
 Runtime = Literal["onnx", "lightgbm", "python", "pyfunc"]

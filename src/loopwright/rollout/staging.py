@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import numpy as np
 
+from loopwright.bundle.records import SAMPLE
 from loopwright.core.clock import Clock
 from loopwright.core.codec import from_json
 from loopwright.core.decision import Decision, Reason, decide
@@ -18,9 +19,6 @@ from loopwright.ports.storage import Storage
 from loopwright.registry.records import ModelVersion
 from loopwright.rollout import ledger
 from loopwright.traffic.records import CapturePolicy, EndpointRevision, Variant
-
-SAMPLE = "sample.json"
-"""The bundle's file with a few raw rows and what the bundle predicts for them: `{"inputs": …, "outputs": …}`."""
 
 TOLERANCE = 1e-6
 """How far an answer may be from the offline prediction, relative to its size (and absolutely below 1)."""

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loopwright.bundle.read import bundle_digest, read_manifest, read_reference
-from loopwright.bundle.records import Manifest, Reference
+from loopwright.bundle.records import SAMPLE, Manifest, Reference
 from loopwright.core.codec import from_json
 from loopwright.errors import BundleError, HostingError, LoopwrightError
 from loopwright.ports.predictor import Columns, Predictor
@@ -25,9 +25,6 @@ from loopwright.traffic.records import Variant
 
 Load = Callable[[Path], Predictor]
 Outputs = dict[str, NDArray[np.generic]]
-
-SAMPLE = "sample.json"
-"""The file of a bundle that holds rows to warm it with, if it has one."""
 
 INLINE_SECONDS = 0.005
 """Predictions expected to take longer than this leave the event loop to other requests meanwhile."""

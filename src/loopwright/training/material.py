@@ -225,6 +225,9 @@ def _fill(
 
 
 def _newest(declared: Declaration, rows: pl.LazyFrame, train: Mask) -> str | None:
+    """How far training reached: the newest moment it saw, or by row number the count of rows up to its last one."""
+    if declared.order == "rows":
+        return str(int(np.flatnonzero(train).max()) + 1)
     if declared.time is None:
         return None
     return newest(rows.select(declared.time).collect().to_series().filter(pl.Series(train)))

@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from loopwright.bundle.read import bundle_digest, read_encoding, read_manifest
-from loopwright.bundle.records import Manifest, Reference
+from loopwright.bundle.records import SAMPLE, Manifest, Reference
 from loopwright.core.codec import from_json
 from loopwright.data.snapshot import load_rows
 from loopwright.features.checks import BLOCK
@@ -25,7 +25,7 @@ from loopwright.training.fitting import make_fit
 from loopwright.training.material import prepare_refit
 from loopwright.training.packing import add_papers, fresh_folder, pack
 from loopwright.training.records import Candidate, RefitTask
-from loopwright.training.sample import SAMPLE, sample_paper
+from loopwright.training.sample import sample_paper
 from loopwright.training.sanity import straying
 from loopwright.training.target import TargetPlan
 

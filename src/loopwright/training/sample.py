@@ -10,7 +10,6 @@ from loopwright.bundle.read import read_manifest
 from loopwright.core.codec import to_json
 from loopwright.ports.workspace import Workspace
 
-SAMPLE = "sample.json"
 ROWS = 20
 
 
