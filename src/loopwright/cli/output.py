@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 from rich.console import Console
+from rich.markup import escape
+from rich.progress import Progress
 from rich.table import Table
+from rich.text import Text
 
 from loopwright.bootstrap.platform import Platform, open_platform
 from loopwright.core.codec import to_json
+from loopwright.core.decision import Reason
 
 console = Console()
 
@@ -48,5 +53,20 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Rows for a person; nothing but the heads where there are none."""
     drawn = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
-        drawn.add_row(*("" if cell is None else str(cell) for cell in row))
+        drawn.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
     console.print(drawn, highlight=False)
+
+
+def reasons(given: Iterable[Reason]) -> None:
+    """A decision's reasons for a person, each with its mark."""
+    marks = {"pass": "[green]✓[/]", "fail": "[red]✗[/]", "warn": "[yellow]![/]"}
+    for reason in given:
+        say(f"  {marks[reason.finding]} {escape(reason.text)}")
+
+
+@contextmanager
+def progress(what: str, *, quiet: bool) -> Iterator[Callable[[str, float], None]]:
+    """A bar while something works long; what is yielded moves it: words, and the share that is done."""
+    with Progress(console=console, disable=quiet, transient=True) as shown:
+        task = shown.add_task(what, total=1.0)
+        yield lambda text, done: shown.update(task, description=escape(text), completed=done)
