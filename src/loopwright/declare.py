@@ -278,10 +278,10 @@ class Declaration:
         if self.task is not None:
             check_gate_metric(self.name, self.gate, self.task)
         _duration(f"{self.name}: label_delay", self.label_delay)
-        if self.time is None and parse_duration(self.label_delay):
+        if not self.ordered and parse_duration(self.label_delay):
             raise DeclarationError(
-                f"{self.name}: label_delay is {self.label_delay}, but no time column is named",
-                remedy="name the column that says when a row happened: time=…",
+                f"{self.name}: label_delay is {self.label_delay}, but the rows are in no order",
+                remedy='name the column that says when a row happened (time=…), or say order="rows"',
             )
         _share(f"{self.name}: tolerate", self.tolerate)
 

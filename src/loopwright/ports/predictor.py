@@ -13,7 +13,7 @@ Columns = Mapping[str, "list[Any] | NDArray[Any]"]
 
 
 class Predictor(Protocol):
-    """Predicts for raw rows, through the bundle's own features and encoding; may be asked from several threads at once."""
+    """Predicts for raw rows, through the bundle's own features and encoding; several threads may ask at once."""
 
     def predict(self, columns: Columns) -> dict[str, NDArray[np.generic]]:
         """The bundle's outputs by name, one entry per row (see `bundle.records.Signature.outputs`).
