@@ -12,8 +12,9 @@ from rich.table import Table
 
 from loopwright.bootstrap.platform import Platform
 from loopwright.bootstrap.worker import Worker
-from loopwright.cli.output import Common, answer, console, say
-from loopwright.core.codec import to_plain
+from loopwright.cli.output import Common, answer, console, reasons, say
+from loopwright.core.codec import from_plain, to_plain
+from loopwright.core.decision import Decision
 from loopwright.runs.records import ENDED, Run, StageRecord
 
 
@@ -74,12 +75,13 @@ def _picture(run: Run, stages: list[StageRecord]) -> Table:
     for stage in stages:
         mark = {"succeeded": "[green]✓[/]", "failed": "[red]✗[/]", "running": "[cyan]▸[/]"}[stage.status]
         seconds = f"{(stage.finished - stage.started).total_seconds():.1f} s" if stage.finished else ""
-        said = stage.progress if stage.status == "running" else _gist(stage)
+        said = stage.progress if stage.status == "running" else gist(stage)
         drawn.add_row(mark, stage.name.replace("_", " "), said, seconds)
     return drawn
 
 
-def _gist(stage: StageRecord) -> str:
+def gist(stage: StageRecord) -> str:
+    """What a stage made, in a few words."""
     result = stage.result if isinstance(stage.result, dict) else {}
     match stage.name:
         case "dataset_version":
@@ -114,11 +116,8 @@ def _tell(platform: Platform, ended: Run, *, as_json: bool) -> None:
     for name in ("candidate", "evaluation_report"):
         for note in (stages.get(name) or {}).get("notes", ()):
             say(f"  [dim]{note}[/]")
-    gate = stages.get("gate_decision")
-    if gate:
-        for reason in gate["decision"]["reasons"]:
-            mark = {"pass": "[green]✓[/]", "fail": "[red]✗[/]", "warn": "[yellow]![/]"}[reason["finding"]]
-            say(f"  {mark} {reason['text']}")
+    if gate := stages.get("gate_decision"):
+        reasons(from_plain(gate["decision"], Decision).reasons)
     if ended.status == "succeeded":
         say(f"[bold green]version {stages['model_version']['number']} of {ended.model} passed its gate[/]")
         say("`loopwright up` serves it and watches it; `loopwright status` says how it stands")
