@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -53,7 +54,7 @@ class Room:
     def profile(self, version: DatasetVersion) -> Profile:
         return profile_rows(version, self.storage, self.scratch)
 
-    def contract(self, version: DatasetVersion, target: str = "none", **declared: str) -> DataContract:
+    def contract(self, version: DatasetVersion, target: str = "none", **declared: Any) -> DataContract:
         declaration = Declaration(name="m", source=version.source, target=target, **declared)
         return infer_contract("set", self.profile(version), declaration)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from loopwright.data.contract import read_contract, write_contract
+from loopwright.data.contract import ColumnRule, read_contract, write_contract
 
 VALUES = {
     "integer": st.integers(-(2**63), 2**63 - 1),
@@ -105,3 +105,9 @@ def test_missing_values_are_allowed_where_they_were_seen_and_in_the_target(room)
 def test_a_tenth_of_the_rows_is_enough(room):
     assert room.contract(room.keep(pl.DataFrame({"a": range(200)}))).min_rows == 20
     assert room.contract(room.keep(pl.DataFrame({"a": [1]}))).min_rows == 1
+
+
+def test_of_a_dropped_column_only_the_kind_is_kept(room):
+    rows = pl.DataFrame({"n": [3, 1], "w": ["a", "b"]})
+    contract = room.contract(room.keep(rows), drop=("n", "w"))
+    assert contract.columns == (ColumnRule(name="n", kind="integer"), ColumnRule(name="w", kind="text"))

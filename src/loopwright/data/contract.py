@@ -30,6 +30,8 @@ def infer_contract(name: str, profile: Profile, declaration: Declaration) -> Dat
 
 
 def _rule(column: ColumnProfile, declaration: Declaration) -> ColumnRule:
+    if column.name in declaration.drop:  # no row is worth less for what a dropped column holds
+        return ColumnRule(name=column.name, kind=column.kind)
     is_key = column.name == declaration.key
     low, high = (None, None) if is_key or column.name == declaration.time else _range(column)
     is_target = column.name == declaration.target

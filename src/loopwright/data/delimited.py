@@ -10,6 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
+from loopwright.data import kinds as k
 from loopwright.errors import SourceError
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -122,14 +123,9 @@ def _evenness(sample: str, delimiter: str) -> tuple[float, int]:
 
 
 def _checked(names: list[str], origin: str) -> tuple[str, ...]:
-    named = tuple(name or f"column_{place}" for place, name in enumerate(names, 1))
-    twice = sorted({name for name in named if named.count(name) > 1})
-    if twice:
-        raise SourceError(
-            f"{origin} has more than one column named {', '.join(map(repr, twice))}",
-            remedy="give every column a name of its own",
-        )
-    return named
+    named = [name or f"column_{place}" for place, name in enumerate(names, 1)]
+    k.check_names(named, origin)
+    return tuple(named)
 
 
 def _odd_record(path: Path, layout: Layout) -> tuple[int, int] | None:

@@ -48,7 +48,7 @@ def _readings(rows: pl.LazyFrame, names: list[str], ways: tuple[Reading, ...]) -
     """How each column is read; None where it has no value. A round reads the file once; most files need one round."""
     heads = _heads(rows, names)
     found: dict[str, Reading | None] = dict.fromkeys(names)
-    left = {name: [way for way in ways if _fits_head(values, way)] for name, values in heads.items()}
+    left = {name: _fitting(values, ways) for name, values in heads.items()}
     whole = {name for name, fitting in left.items() if "integer" in {way.kind for way in fitting}}
     while left:
         found |= {name: _TEXT for name, fitting in left.items() if not fitting}
@@ -72,13 +72,17 @@ def _heads(rows: pl.LazyFrame, names: list[str]) -> dict[str, pl.Series]:
     return heads
 
 
-def _fits_head(values: pl.Series, way: Reading) -> bool:
-    """Whether all of some values can be read so."""
+def _fitting(values: pl.Series, ways: tuple[Reading, ...]) -> list[Reading]:
+    """The ways in which all of some values can be read."""
     column = pl.col(values.name)
-    fits = _value(column, way).is_not_null()
-    if way.kind in ("integer", "number"):
-        fits = fits & ~column.str.contains(_WORD)
-    return bool(values.to_frame().select(fits.all()).item())
+    looks = []
+    for place, way in enumerate(ways):
+        fits = _value(column, way).is_not_null()
+        if way.kind in ("integer", "number"):
+            fits = fits & ~column.str.contains(_WORD)
+        looks.append(fits.all().alias(str(place)))
+    found = values.to_frame().select(looks).row(0)
+    return [way for way, fits in zip(ways, found, strict=True) if fits]
 
 
 def _fit_all(rows: pl.LazyFrame, ways: dict[str, Reading], whole: set[str]) -> dict[str, bool]:

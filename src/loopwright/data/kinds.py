@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 import polars as pl
 
 from loopwright.data.records import ColumnKind
+from loopwright.errors import SourceError
 
 Kinds = dict[str, ColumnKind | None]
 """Kinds by column name, in column order; None where a column holds no value at all and so agrees with every kind."""
@@ -33,6 +37,22 @@ MOMENT_FORMATS = (
 
 MISSING = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "None", "?", "inf", "-inf", "Infinity")
 """Words that mark a missing value in a column of numbers or dates; in a column of text they are words like others."""
+
+
+def check_names(names: Sequence[str], origin: str) -> None:
+    """Raise `SourceError` where columns share a name, or are named by nothing or by a pattern."""
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
+    if twice:
+        raise SourceError(
+            f"{origin} has more than one column named {', '.join(map(repr, twice))}",
+            remedy="give every column a name of its own",
+        )
+    odd = [name for name in names if name in ("", "*") or (name.startswith("^") and name.endswith("$"))]
+    if odd or not names:
+        raise SourceError(
+            f"{origin} has a column named {odd[0]!r}" if odd else f"{origin} has no columns",
+            remedy="give every column a plain name",
+        )
 
 
 def kind_of(dtype: pl.DataType) -> ColumnKind | None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from loopwright.data.kinds import DTYPES
 from loopwright.data.records import ColumnKind, ColumnProfile, DatasetVersion, Profile
-from loopwright.data.snapshot import load_rows
+from loopwright.data.snapshot import load_rows, stored_rows
 from loopwright.ports.storage import Storage
 from loopwright.statistics.arrays import AnyArray, Floats, Places
 from loopwright.statistics.sketch import (
@@ -50,7 +50,7 @@ def profile_rows(
     rows = load_rows(version, storage, scratch)
     columns = [_Column(name, version.kinds[name]) for name in rows.collect_schema()]
     done = 0
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with stored_rows(version), ThreadPoolExecutor(os.cpu_count()) as pool:
         for batch in rows.collect_batches(chunk_size=BATCH, maintain_order=True):
             list(pool.map(_Column.add, columns, batch.get_columns()))
             done += batch.height

@@ -12,6 +12,7 @@ import polars as pl
 from loopwright.core.digest import digest_all, digest_file
 from loopwright.data.reading import head_kinds
 from loopwright.data.records import ColumnKind
+from loopwright.data.scratch import disk_refusal
 from loopwright.errors import SourceError
 
 
@@ -29,6 +30,8 @@ def run_query(query: str, root: Path, target: Path) -> None:
         with duckdb.connect(config={"file_search_path": str(root)}) as connection:
             connection.execute(f"COPY ({_statement(query)}\n) TO '{target}' (FORMAT parquet, COMPRESSION snappy)")
     except duckdb.Error as error:
+        if disk_refusal(error) is not None:
+            raise
         said = str(error).splitlines()[0]
         raise SourceError(
             f"the query cannot be run: {said}", remedy=f"try it in DuckDB; relative paths start at {root}"

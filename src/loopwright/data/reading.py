@@ -13,6 +13,7 @@ from loopwright.data import kinds as k
 from loopwright.data.delimited import explain, scan_delimited
 from loopwright.data.inference import DATES, WAYS, typed_text
 from loopwright.data.records import ColumnKind
+from loopwright.data.scratch import disk_refusal
 from loopwright.errors import SourceError
 
 HEAD = 1000
@@ -73,8 +74,7 @@ def _is_normal(path: Path) -> bool:
 def _typed(rows: pl.LazyFrame, origin: str) -> tuple[pl.LazyFrame, k.Kinds]:
     """Rows that have types already, in the types of their kinds."""
     schema = rows.collect_schema()
-    if not schema:
-        raise SourceError(f"{origin} has no columns", remedy="name another source")
+    k.check_names(list(schema), origin)
     kinds: k.Kinds = {}
     for name, dtype in schema.items():
         try:
@@ -102,6 +102,8 @@ def _explained(path: Path, origin: str, written: str) -> Iterator[None]:
     except PermissionError:
         raise SourceError(f"{origin} may not be read", remedy="give this user the right to read it") from None
     except (PolarsError, UnicodeDecodeError) as error:
+        if disk_refusal(error) is not None:
+            raise
         raise _cannot(error, path, origin, written) from None
 
 

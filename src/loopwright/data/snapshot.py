@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 import pyarrow.parquet as pq
+from polars.exceptions import PolarsError
 
 from loopwright.core.codec import from_json, to_json
 from loopwright.core.digest import digest_all, digest_file
@@ -16,8 +17,9 @@ from loopwright.data import kinds as k
 from loopwright.data.query import digest_result, run_query
 from loopwright.data.reading import write_part
 from loopwright.data.records import ColumnKind, DatasetVersion, Part
+from loopwright.data.scratch import disk_refusal, working_folder
 from loopwright.data.sources import SourceFile, is_query, list_source
-from loopwright.errors import NotFoundError, SourceError
+from loopwright.errors import DataError, NotFoundError, SourceError
 from loopwright.ports.storage import Storage
 
 Progress = Callable[[str, float], None]
@@ -31,9 +33,8 @@ def snapshot(
     `source` is a path, glob or directory relative to `root`, an object-store URL, or a SQL query that DuckDB runs.
     Raises `SourceError`, naming the file, where anything cannot be read; nothing is recorded then.
     """
-    scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=scratch, prefix="snapshot-") as folder:
-        keeper = _Keeper(name, storage, Path(folder))
+    with working_folder(scratch) as folder:
+        keeper = _Keeper(name, storage, folder)
         if is_query(source):
             kept = [keeper.keep_query(source, root)]
         else:
@@ -45,16 +46,18 @@ def snapshot(
 
 def load_rows(version: DatasetVersion, storage: Storage, scratch: Path) -> pl.LazyFrame:
     """The version's rows, lazily, in its order, its column order and its kinds."""
-    if not version.parts:
-        return pl.LazyFrame(schema={name: k.DTYPES[kind] for name, kind in version.kinds.items()})
     return pl.concat(load_parts(version, storage, scratch))
 
 
 def load_parts(version: DatasetVersion, storage: Storage, scratch: Path) -> list[pl.LazyFrame]:
     """The rows of each part, lazily, as `load_rows` gives them; a column that a part does not have is null in it.
 
+    A version with no part gives one frame with no row.
+
     Columns stand as in the parts: a record that has been through JSON no longer knows the order of its `kinds`.
     """
+    if not version.parts:
+        return [pl.LazyFrame(schema={name: k.DTYPES[kind] for name, kind in version.kinds.items()})]
     parts = [pl.scan_parquet(storage.fetch(part.key, scratch), glob=False) for part in version.parts]
     schemas = [part.collect_schema() for part in parts]
     order = [name for name in dict.fromkeys(name for schema in schemas for name in schema) if name in version.kinds]
@@ -62,6 +65,20 @@ def load_parts(version: DatasetVersion, storage: Storage, scratch: Path) -> list
         part.select(_column(name, schema, version.kinds[name]) for name in order)
         for part, schema in zip(parts, schemas, strict=True)
     ]
+
+
+@contextmanager
+def stored_rows(version: DatasetVersion) -> Iterator[None]:
+    """Turn what Polars raises over a stored part that is damaged into `DataError`."""
+    try:
+        yield
+    except PolarsError as error:
+        if disk_refusal(error) is not None:
+            raise
+        raise DataError(
+            f"the stored rows of {version.dataset} {version.short} cannot be read: {str(error).splitlines()[0]}",
+            remedy=f"remove datasets/{version.dataset} from the object store and run again: the source is read anew",
+        ) from error
 
 
 def make_version(dataset: str, source: str, parts: Sequence[Part], kinds: dict[str, ColumnKind]) -> DatasetVersion:

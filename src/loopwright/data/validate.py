@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import polars as pl
 
 from loopwright.core.clock import parse_duration
-from loopwright.core.codec import to_json
 from loopwright.core.decision import Reason, decide
-from loopwright.core.digest import digest_all, digest_bytes
+from loopwright.core.digest import digest_all
 from loopwright.data.checks import DUPLICATE, Check, Reading, compile_checks, read_columns
-from loopwright.data.records import DatasetVersion, Part, ValidationReport
-from loopwright.data.snapshot import load_parts, make_version, part_key, version_key
+from loopwright.data.records import DatasetVersion, ValidationReport
+from loopwright.data.scratch import working_folder
+from loopwright.data.snapshot import load_parts, stored_rows
+from loopwright.data.sorter import Sorter
 from loopwright.data.terms import DataContract
 from loopwright.ports.storage import Storage
 
@@ -39,64 +39,44 @@ def validate(
     """
     readings, reasons = read_columns(version.kinds, contract)
     checks = compile_checks(readings, target)
-    parts = _with_duplicates(load_parts(version, storage, scratch), readings)
-    counts = [_count(part, checks, readings) for part in parts]
-    total = _sum(counts)
-    binding = [check for check in checks if total[check.name] > check.share * version.rows]
-    reasons += [
-        _tolerated(check, total[check.name], version.rows)
-        for check in checks
-        if total[check.name] > 0 and check not in binding
-    ]
-    reasons += _whole(version, contract, readings, total, now, target)
-    kinds = {**version.kinds, **{reading.rule.name: reading.kind for reading in readings}}
+    with stored_rows(version), working_folder(scratch) as folder:
+        parts = _with_duplicates(version, load_parts(version, storage, scratch), readings)
+        total = _count(pl.concat(parts), checks, readings)
+        binding = [check for check in checks if total[check.name] > check.share * version.rows]
+        sorter = Sorter(version=version, parts=parts, checks=binding, storage=storage, folder=folder)
+        accepted = sorter.accepted({reading.rule.name: reading.kind for reading in readings})
+        quarantine = sorter.quarantined(digest_all([version.digest, contract.digest(), target or ""]))
     broken = {check.name: int(total[check.name]) for check in binding}
-    accepted, quarantine = replace(version, kinds=kinds), None
-    if kinds != version.kinds or binding:
-        with tempfile.TemporaryDirectory(dir=scratch, prefix="validate-") as folder:
-            sorter = _Sorter(version, storage, Path(folder), binding)
-            bad = [sorter.bad_rows(part) for part in parts]
-            kept = [sorter.keep(*piece) for piece in zip(version.parts, parts, bad, strict=True)]
-            accepted = make_version(version.dataset, version.source, [part for part in kept if part.rows], kinds)
-            key = (
-                f"quarantine/{version.dataset}/{digest_all([version.digest, contract.digest(), target or ''])}.parquet"
-            )
-            quarantine = sorter.set_aside(parts, key) if binding else None
-        storage.create(version_key(version.dataset, accepted.digest), to_json(accepted))
-    bad_rows = version.rows - accepted.rows
-    reasons.append(_share(bad_rows, version.rows, tolerate, broken))
+    reasons += _tolerated(checks, binding, total, version.rows)
+    reasons += _whole(version, contract, readings, total, now, target)
+    reasons.append(_share(version.rows - accepted.rows, version.rows, tolerate, broken))
     return ValidationReport(
         dataset=version.dataset,
         decision=decide(reasons),
         accepted=accepted,
-        bad_rows=bad_rows,
+        bad_rows=version.rows - accepted.rows,
         quarantine=quarantine,
         broken=broken,
     )
 
 
-def _with_duplicates(parts: Sequence[pl.LazyFrame], readings: Sequence[Reading]) -> list[pl.LazyFrame]:
-    """The parts with, beside each unique column, whether its value stood in an earlier row."""
+def _with_duplicates(
+    version: DatasetVersion, parts: Sequence[pl.LazyFrame], readings: Sequence[Reading]
+) -> list[pl.LazyFrame]:
+    """The parts with, beside each unique column, whether its value stood in an earlier row: one column in memory."""
     unique = [reading.rule.name for reading in readings if reading.rule.unique]
     if not unique:
         return list(parts)
-    marked = []
-    again = (
-        pl.concat([part.select(unique) for part in parts])
-        .select(
-            (pl.col(name).is_not_null() & ~pl.col(name).is_first_distinct()).alias(DUPLICATE + name) for name in unique
-        )
-        .collect()
-    )
-    start = 0
-    for part in parts:
-        rows = part.select(pl.len()).collect().item()
-        marked.append(pl.concat([part, again[start : start + rows].lazy()], how="horizontal"))
-        start += rows
-    return marked
+    again = [
+        (pl.col(name).is_not_null() & ~pl.col(name).is_first_distinct()).alias(DUPLICATE + name) for name in unique
+    ]
+    marks = pl.concat([part.select(unique) for part in parts]).select(again).collect()
+    ends = list(accumulate(part.rows for part in version.parts))
+    slices = [marks[start:end].lazy() for start, end in pairwise([0, *ends])]
+    return [pl.concat([part, marks], how="horizontal") for part, marks in zip(parts, slices, strict=True)]
 
 
-def _count(part: pl.LazyFrame, checks: Sequence[Check], readings: Sequence[Reading]) -> dict[str, float]:
+def _count(rows: pl.LazyFrame, checks: Sequence[Check], readings: Sequence[Reading]) -> dict[str, float]:
     """How many rows break each check, how many values each column lacks, and its newest date as seconds."""
     broken = [check.broken.sum().alias(check.name) for check in checks]
     nulls = [reading.value.null_count().alias(f"{reading.rule.name}: nulls") for reading in readings]
@@ -107,29 +87,22 @@ def _count(part: pl.LazyFrame, checks: Sequence[Check], readings: Sequence[Readi
     ]
     if not readings:
         return {}
-    return part.select(*broken, *nulls, *newest).collect(engine="streaming").row(0, named=True)
+    return rows.select(*broken, *nulls, *newest).collect(engine="streaming").row(0, named=True)
 
 
-def _sum(counts: Sequence[dict[str, float]]) -> dict[str, float]:
-    total: dict[str, float] = {}
-    for found in counts:
-        for name, count in found.items():
-            if name.endswith(": newest"):
-                if count is not None:
-                    total[name] = max(total.get(name, count), count)
-            else:
-                total[name] = total.get(name, 0) + count
-    return total
-
-
-def _tolerated(check: Check, broken: float, rows: int) -> Reason:
-    return Reason(
-        rule=check.name,
-        finding="warn",
-        text=f"{broken} of {rows} rows hold a value of {check.column} that the contract does not list; "
-        f"up to {check.share:.1%} may",
-        figures={"rows": broken},
-    )
+def _tolerated(checks: Sequence[Check], binding: Sequence[Check], total: dict[str, float], rows: int) -> list[Reason]:
+    """What breaks a rule in fewer rows than it minds."""
+    return [
+        Reason(
+            rule=check.name,
+            finding="warn",
+            text=f"{total[check.name]} of {rows} rows hold a value of {check.column} that the contract does not list; "
+            f"up to {check.share:.1%} may",
+            figures={"rows": total[check.name]},
+        )
+        for check in checks
+        if total[check.name] and check not in binding
+    ]
 
 
 def _whole(
@@ -146,7 +119,7 @@ def _whole(
         name, nulls = reading.rule.name, total[f"{reading.rule.name}: nulls"]
         if name == target:
             continue
-        share = nulls / version.rows
+        share = nulls / max(version.rows, 1)
         if nulls == version.rows and (reading.rule.required or reading.rule.nulls < 1):
             reasons.append(
                 Reason(rule=f"{name}: empty", finding="fail", text=f"the column {name!r} holds no value at all")
@@ -193,51 +166,5 @@ def _share(bad: int, rows: int, tolerate: float, broken: dict[str, int]) -> Reas
         rule="bad rows",
         finding="pass" if fits else "fail",
         text=text if fits else f"{text}; at most {tolerate:.1%} may",
-        figures={"rows": bad, "share": bad / rows},
+        figures={"rows": bad, "share": bad / max(rows, 1)},
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Sorter:
-    """Sorts a version's rows into those kept and those set aside."""
-
-    version: DatasetVersion
-    storage: Storage
-    folder: Path
-    binding: Sequence[Check]
-
-    @property
-    def bad(self) -> pl.Expr:
-        return pl.any_horizontal(check.broken for check in self.binding) if self.binding else pl.lit(False)
-
-    def bad_rows(self, part: pl.LazyFrame) -> pl.Series:
-        """Places of the bad rows in a part."""
-        if not self.binding:
-            return pl.Series([], dtype=pl.UInt32)
-        return part.select(self.bad.arg_true()).collect(engine="streaming").to_series()
-
-    def keep(self, part: Part, rows: pl.LazyFrame, bad: pl.Series) -> Part:
-        """The part without its bad rows: the same one where it has none, else a new object."""
-        if bad.is_empty():
-            return part
-        digest = digest_all([part.digest, digest_bytes(bad.cast(pl.Int64).to_numpy().tobytes())])
-        key = part_key(self.version.dataset, digest)
-        kept = part.rows - len(bad)
-        if kept:
-            target = self.folder / f"{digest}.parquet"
-            rows.filter(~self.bad).select(pl.exclude(f"^{DUPLICATE}.*$")).sink_parquet(target, compression="snappy")
-            self.storage.upload(key, target)
-        return Part(key=key, digest=digest, rows=kept, origin=part.origin)
-
-    def set_aside(self, parts: Sequence[pl.LazyFrame], key: str) -> str:
-        """The bad rows of all parts as one object, with why each is bad."""
-        target = self.folder / "quarantine.parquet"
-        reasons = [pl.when(check.broken).then(check.reason) for check in self.binding]
-        reason = pl.concat_str(reasons, separator="; ", ignore_nulls=True).alias("reason")
-        source = pl.exclude(f"^{DUPLICATE}.*$").name.map(
-            lambda name: "reason (of the source)" if name == "reason" else name
-        )
-        bad = [part.filter(self.bad).select(source, reason) for part in parts]
-        pl.concat(bad).sink_parquet(target, compression="snappy")
-        self.storage.upload(key, target)
-        return key
