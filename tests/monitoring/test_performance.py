@@ -17,7 +17,8 @@ from loopwright.core.codec import to_json
 from loopwright.errors import DataError
 from loopwright.monitoring.outcomes import record_outcomes
 from loopwright.monitoring.performance import performance
-from loopwright.monitoring.records import Outcome, PerformanceReport
+from loopwright.monitoring.records import PerformanceReport
+from loopwright.traffic.outcomes import Outcome
 from loopwright.traffic.predictions import segment_key
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -98,11 +99,15 @@ def measured(storage, registry, tmp_path) -> Callable[..., PerformanceReport]:
 
 
 def told(storage, *outcomes: Outcome, on: datetime = START + timedelta(days=1)) -> None:
-    record_outcomes(storage, "demand", outcomes, on)
+    record_outcomes(storage, outcomes, on)
 
 
 def of(prediction: str, value: object, at: datetime = START) -> Outcome:
-    return Outcome(prediction_id=prediction, value=value, at=at)
+    return Outcome(endpoint="demand", prediction_id=prediction, value=value, at=at)
+
+
+def by_key(key: str, value: object) -> Outcome:
+    return Outcome(endpoint="demand", key=key, value=value, at=START)
 
 
 def test_outcomes_meet_their_predictions_by_id_and_coverage_counts_the_rest(live, predicted, measured, storage):
@@ -119,7 +124,7 @@ def test_outcomes_meet_their_predictions_by_id_and_coverage_counts_the_rest(live
 def test_outcomes_meet_their_predictions_by_key_but_an_id_comes_first(live, predicted, measured, storage):
     live("first")
     predicted({"prediction": pa.array([10.0, 20.0])}, ids=["a", "b"], keys=["7", "8"])
-    told(storage, Outcome(key="7", value=11, at=START), Outcome(key="8", value=99, at=START), of("b", 21))
+    told(storage, by_key("7", 11), by_key("8", 99), of("b", 21))
     (version,) = measured().versions
     assert (version.outcomes, version.metrics["mae"]) == (2, pytest.approx(1.0))
 
@@ -207,8 +212,9 @@ def test_an_outcome_that_is_no_number_is_named(live, predicted, measured, storag
 @pytest.mark.parametrize(
     ("outcome", "said"),
     [
-        (Outcome(value=1, at=START), "names no prediction"),
+        (by_key("", 1), "names no prediction"),
         (of("a", float("nan")), "has no value"),
+        (Outcome(endpoint="other", prediction_id="a", value=1, at=START), "is of other"),
         (of("a", 1, START.replace(tzinfo=None)), "without a zone"),
     ],
 )

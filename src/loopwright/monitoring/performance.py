@@ -11,22 +11,20 @@ import polars as pl
 from polars.exceptions import InvalidOperationError
 
 from loopwright.bundle.records import MANIFEST, Manifest
+from loopwright.bundle.values import category_text
 from loopwright.core.clock import parse_duration
 from loopwright.core.codec import from_json
 from loopwright.errors import DataError
 from loopwright.evaluation.tasks import TASKS
-from loopwright.monitoring.outcomes import outcomes_folder
 from loopwright.monitoring.records import Performance, PerformanceReport
 from loopwright.monitoring.windows import window_of
 from loopwright.ports.storage import Storage
 from loopwright.registry.service import Registry
 from loopwright.statistics.metrics import metrics
+from loopwright.traffic.outcomes import Outcome, decode_outcomes, outcomes_folder
 from loopwright.traffic.predictions import OUTPUT, predictions_folder
 
 _FACTS = ("prediction_id", "version", "at", "key")
-_NONE = pl.DataFrame(
-    schema={"prediction_id": pl.String, "key": pl.String, "value": pl.String, "at": pl.Datetime("us", "UTC")}
-)
 
 
 def performance(
@@ -44,7 +42,7 @@ def performance(
     An outcome belongs to the prediction of its id; else to every prediction of its key. Of several, the latest counts.
     What is not captured or has no outcome yet is not measured. Raises `DataError` where an outcome fits no target.
     """
-    outcomes = _outcomes(storage, model, since, scratch)
+    outcomes = _outcomes(storage, model, since)
     length = parse_duration(window)
     totals: list[Performance] = []
     windows: list[Performance] = []
@@ -77,11 +75,25 @@ def _predictions(
     return {number: pl.concat(parts) for number, parts in frames.items()}
 
 
-def _outcomes(storage: Storage, model: str, since: datetime, scratch: Path) -> pl.DataFrame:
-    """Outcomes told since the period began, oldest first."""
-    keys = _keys(storage, outcomes_folder(model), since, None)
-    frames = [pl.read_parquet(storage.fetch(key, scratch)) for key in keys]
-    return pl.concat([_NONE, *frames]).sort("at", maintain_order=True)
+def _outcomes(storage: Storage, model: str, since: datetime) -> pl.DataFrame:
+    """Outcomes told since the period began, oldest first; values as text, which is exact for numbers."""
+    told = [one for key in _keys(storage, outcomes_folder(model), since, None) for one in _decoded(storage, key)]
+    told.sort(key=lambda one: one.at)
+    columns = {
+        "prediction_id": [one.prediction_id for one in told],
+        "key": [one.key for one in told],
+        "value": [category_text(one.value) for one in told],
+    }
+    return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
+
+
+def _decoded(storage: Storage, key: str) -> list[Outcome]:
+    try:
+        return decode_outcomes(storage.get(key))
+    except ValueError as error:
+        raise DataError(
+            f"{key} holds no outcomes: {error}", remedy="take that object away, and tell them again"
+        ) from error
 
 
 def _keys(storage: Storage, folder: str, since: datetime, until: datetime | None) -> Iterator[str]:

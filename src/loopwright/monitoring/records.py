@@ -90,19 +90,6 @@ class Alert:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Outcome:
-    """What came true at `at`: of the prediction `prediction_id`, or of the row that the model's key column names `key`.
-
-    `value` is the target as it would stand in the source: a number, a class, a truth value.
-    """
-
-    value: bool | int | float | str
-    at: datetime
-    prediction_id: str | None = None
-    key: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Performance:
     """How well a version predicted in [`start`, `end`): the task's metrics on the `outcomes` known so far.
 
