@@ -13,8 +13,7 @@ import pytest
 
 from loopwright.bootstrap.platform import Platform
 from loopwright.cli import main, output
-
-from ..loop.conftest import open_here, open_project, project, quiet_environment
+from tests.loop.conftest import open_here, open_project, project, quiet_environment
 
 __all__ = ["open_project", "project", "quiet_environment"]
 

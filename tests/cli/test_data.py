@@ -7,9 +7,8 @@ from pathlib import Path
 import polars as pl
 
 from loopwright.cli.pictures import bars, shares
-
-from ..loop.conftest import MODEL, rows
-from .conftest import Command
+from tests.cli.conftest import Command
+from tests.loop.conftest import MODEL, rows
 
 
 def spoil(project: Path, share: float) -> None:

@@ -9,7 +9,7 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 
 def bars(counts: Sequence[float], width: int = 16) -> str:
     """Counts as bars, at most `width` of them: neighbours are added up. A blank is an empty bin."""
-    step = -(-len(counts) // width)
+    step = max(1, -(-len(counts) // width))
     merged = [sum(counts[place : place + step]) for place in range(0, len(counts), step)]
     most = max(merged, default=0)
     return "".join(" " if not count else BLOCKS[int((len(BLOCKS) - 1) * count / most)] for count in merged)
