@@ -209,6 +209,14 @@ def test_an_outcome_that_is_no_number_is_named(live, predicted, measured, storag
         measured()
 
 
+def test_a_damaged_batch_is_named(live, predicted, measured, storage):
+    live("first")
+    predicted({"prediction": pa.array([10.0])}, ids=["a"])
+    storage.put("outcomes/demand/2026-01-02/damaged.jsonl", b'{"endpoint": "dem')
+    with pytest.raises(DataError, match=r"damaged\.jsonl"):
+        measured()
+
+
 @pytest.mark.parametrize(
     ("outcome", "said"),
     [
