@@ -85,8 +85,8 @@ def traffic(storage: MemoryStorage, clock: VirtualClock) -> Traffic:
             version=version,
             start=clock.now() - timedelta(seconds=1),
             seconds=1.0,
-            requests=requests,
-            rows=requests,
+            requests=requests - errors,
+            rows=requests - errors,
             errors={"model": errors} if errors else {},
             latency=tuple(latency),
         )

@@ -32,7 +32,8 @@ def evidence(windows: Iterable[WindowSummary], version: int) -> VariantEvidence:
     if merged is None:
         return VariantEvidence()
     errors = sum(merged.errors.values())
-    return VariantEvidence(requests=merged.requests, errors=errors, p99_ms=latency_quantile(merged.latency, 0.99))
+    answered = merged.requests
+    return VariantEvidence(requests=answered + errors, errors=errors, p99_ms=latency_quantile(merged.latency, 0.99))
 
 
 def latency_quantile(counts: tuple[int, ...], share: float) -> float | None:

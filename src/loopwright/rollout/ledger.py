@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from loopwright.errors import ConflictError
+from loopwright.errors import ConflictError, StorageError
 from loopwright.ports.storage import Storage
 from loopwright.traffic.records import (
     EndpointRevision,
@@ -20,12 +20,17 @@ from loopwright.traffic.records import (
 def newest(storage: Storage, endpoint: str) -> EndpointRevision | None:
     """What the endpoint should serve now; None where it has never served anything."""
     keys = list(storage.list(revisions_folder(endpoint)))
-    return decode_revision(storage.get(keys[-1])) if keys else None
+    return _read(storage, keys[-1]) if keys else None
 
 
 def chain(storage: Storage, endpoint: str) -> list[EndpointRevision]:
     """Every revision, oldest first."""
-    return [decode_revision(storage.get(key)) for key in storage.list(revisions_folder(endpoint))]
+    return [_read(storage, key) for key in storage.list(revisions_folder(endpoint))]
+
+
+def length(storage: Storage, endpoint: str) -> int:
+    """How many revisions there are."""
+    return sum(1 for _ in storage.list(revisions_folder(endpoint)))
 
 
 def verify(storage: Storage, endpoint: str) -> list[str]:
@@ -55,3 +60,12 @@ def append(storage: Storage, revision: EndpointRevision, *, after: EndpointRevis
 def endpoints(storage: Storage) -> list[str]:
     """The names of all endpoints that ever had a revision."""
     return sorted({key.split("/")[1] for key in storage.list("endpoints/")})
+
+
+def _read(storage: Storage, key: str) -> EndpointRevision:
+    try:
+        return decode_revision(storage.get(key))
+    except ValueError as error:
+        raise StorageError(
+            f"{key} is no endpoint revision: {error}", remedy="`loopwright rollout verify` says what was changed"
+        ) from error

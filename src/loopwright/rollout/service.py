@@ -127,13 +127,20 @@ class Rollouts:
         """Look at every running rollout and do what its evidence says; the ones that moved."""
         return [moved for rollout in self.rollouts(statuses=("running",)) if (moved := self._advance(rollout))]
 
-    def promote(self, model: str, *, actor: str, reason: str = "promoted by hand") -> Rollout:
-        """End the model's rollout now, with its version as champion. Raises `NotFoundError` where none is under way."""
-        return self._promote(self._under_way(model), actor, reason)
+    def promote(
+        self, model: str, *, actor: str, reason: str = "promoted by hand", rollout_id: str | None = None
+    ) -> Rollout:
+        """End the model's rollout now, with its version as champion. Raises `NotFoundError` where none is under way.
 
-    def abort(self, model: str, *, actor: str, reason: str = "aborted by hand") -> Rollout:
-        """End the model's rollout now; the champion takes all traffic again."""
-        rollout = self._under_way(model)
+        Raises `ConflictError` where it is not the one that `rollout_id` names.
+        """
+        return self._promote(self._under_way(model, rollout_id), actor, reason)
+
+    def abort(
+        self, model: str, *, actor: str, reason: str = "aborted by hand", rollout_id: str | None = None
+    ) -> Rollout:
+        """End the model's rollout now; the champion takes all traffic again. Raises as `promote` does."""
+        rollout = self._under_way(model, rollout_id)
         said = Reason(rule="abort", finding="fail", text=reason)
         return self._abort(rollout, (said,), actor)
 
@@ -188,7 +195,7 @@ class Rollouts:
             (now - rollout.step_started).total_seconds(),
             evidence(this_step, rollout.version),
             champion,
-            sum(one.requests for one in this_step),
+            sum(one.requests + sum(one.errors.values()) for one in this_step),
         )
 
     def _enter(self, rollout: Rollout, step: int, redact: tuple[str, ...]) -> Rollout:
@@ -281,8 +288,12 @@ class Rollouts:
             raise NotFoundError(f"endpoint {model} has never served anything", remedy=f"`loopwright run {model}`")
         return current
 
-    def _under_way(self, model: str) -> Rollout:
+    def _under_way(self, model: str, rollout_id: str | None) -> Rollout:
         rollout = self.active(model)
+        if rollout_id is not None and (rollout is None or rollout.id != rollout_id):
+            raise ConflictError(
+                f"rollout {rollout_id} is {self.get(rollout_id).status}", remedy="only one under way can be moved"
+            )
         if rollout is None:
             raise NotFoundError(
                 f"no rollout of {model} is under way", remedy="`loopwright rollout list` shows past ones"
