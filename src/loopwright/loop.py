@@ -34,7 +34,7 @@ from loopwright.registry.service import Registry
 from loopwright.rollout.records import Rollout
 from loopwright.rollout.service import Rollouts
 from loopwright.rollout.staging import StagingReport, smoke_test
-from loopwright.runs.jobs import Jobs
+from loopwright.runs.jobs import Jobs, name_job
 from loopwright.runs.records import Run
 from loopwright.runs.stages import StageContext
 from loopwright.training.records import Candidate, RefitTask, TrainTask
@@ -259,7 +259,7 @@ def _job(
     context: StageContext,
 ) -> T:
     return jobs.run(
-        f"{context.run.id}-{kind}-{context.run.attempt}",
+        name_job(context.run.id, kind, context.run.attempt),
         kind,
         model.name,
         task,

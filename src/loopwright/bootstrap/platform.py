@@ -24,7 +24,7 @@ from loopwright.ports.hosting import Hosting
 from loopwright.ports.notifier import Notifier
 from loopwright.ports.storage import Storage
 from loopwright.ports.tracking import Tracking
-from loopwright.project import Project
+from loopwright.project import DeclaredModel, Project, read_declared
 from loopwright.registry.service import Registry
 from loopwright.retraining.service import Retraining
 from loopwright.rollout.service import Rollouts
@@ -46,6 +46,11 @@ class Platform:
     @cached_property
     def project(self) -> Project:
         return Project(self.root, self.settings.models, self.settings.contracts)
+
+    @property
+    def declared(self) -> list[DeclaredModel]:
+        """The models the project declares, as its worker last found them: for doors, which never load a user's code."""
+        return read_declared(self.storage)
 
     @cached_property
     def home(self) -> Path:
@@ -83,7 +88,7 @@ class Platform:
 
     @cached_property
     def compute(self) -> Compute:
-        adapter = _adapter(f"loopwright.adapters.{self.settings.compute}.compute")
+        adapter = load_adapter(f"loopwright.adapters.{self.settings.compute}.compute")
         python = self.settings.job_python or sys.executable
         made: Compute = adapter.SubprocessCompute(
             self.settings.storage_url(self.root), self.home / "jobs", python=python
@@ -96,7 +101,7 @@ class Platform:
 
     @cached_property
     def hosting(self) -> Hosting:
-        adapter = _adapter("loopwright.adapters.local.hosting")
+        adapter = load_adapter("loopwright.adapters.local.hosting")
         made: Hosting = adapter.LocalHosting(
             self.settings.storage_url(self.root), address=self.inference_url, spool=self.home / "spool"
         )
@@ -107,19 +112,30 @@ class Platform:
         """MLflow, or None where the settings turn it off. Importing it takes a second or more."""
         if self.settings.tracking == "off":
             return None
-        adapter = _adapter("loopwright.adapters.mlflow.tracking")
-        artifacts = self.home / "mlflow" / "artifacts"
-        made: Tracking = adapter.MlflowTracking(
-            self.settings.tracking_url(self.root), artifact_location=artifacts.as_uri()
-        )
+        adapter = load_adapter("loopwright.adapters.mlflow.tracking")
+        url = self.settings.tracking_url(self.root)
+        if self.mlflow_elsewhere:
+            made: Tracking = adapter.MlflowTracking(url)
+        else:
+            made = adapter.MlflowTracking(url, artifact_location="mlflow-artifacts:/", artifacts=self.mlflow_artifacts)
         return made
+
+    @property
+    def mlflow_elsewhere(self) -> bool:
+        """Whether MLflow is a server that somebody else runs, and not ours over its database."""
+        return self.settings.tracking.startswith(("http://", "https://"))
+
+    @property
+    def mlflow_artifacts(self) -> Path:
+        """Where our own MLflow keeps its files."""
+        return self.home / "mlflow" / "artifacts"
 
     @cached_property
     def notifiers(self) -> Sequence[Notifier]:
-        log = _adapter("loopwright.adapters.local.notifier").LogNotifier(self.home)
+        log = load_adapter("loopwright.adapters.local.notifier").LogNotifier(self.home)
         if not self.settings.notify:
             return [log]
-        return [log, _adapter("loopwright.adapters.apprise.notifier").AppriseNotifier(self.settings.notify)]
+        return [log, load_adapter("loopwright.adapters.apprise.notifier").AppriseNotifier(self.settings.notify)]
 
     @property
     def inference_url(self) -> str:
@@ -147,7 +163,8 @@ def open_platform(
     return Platform(root=folder, settings=load_settings(folder, environment, overrides), clock=clock or SystemClock())
 
 
-def _adapter(module: str) -> Any:
+def load_adapter(module: str) -> Any:
+    """The adapter's module, imported now. Raises `LoopwrightError` that names what is not installed."""
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:

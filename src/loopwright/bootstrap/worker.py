@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import threading
@@ -12,14 +13,17 @@ from typing import Any
 from loopwright.bootstrap.platform import Platform
 from loopwright.core.event import Event
 from loopwright.data.newness import SourceWatch
-from loopwright.declare import Declaration
+from loopwright.declare import Declaration, Model
 from loopwright.errors import LoopwrightError
 from loopwright.loop import STAGES
+from loopwright.project import DeclaredModel, write_declared
 from loopwright.registry.projection import project_aliases, project_run
 from loopwright.retraining.records import SourceState
 from loopwright.runs.records import Claim, Run
-from loopwright.runs.stages import run_stages
+from loopwright.runs.stages import fault_of, run_stages
 from loopwright.state.outbox import mark_told, untold
+
+log = logging.getLogger("loopwright.worker")
 
 SHOWN = (
     "run.succeeded",
@@ -50,6 +54,7 @@ class Worker:
         self.name = f"{socket.gethostname()}/{os.getpid()}"
         self.stopping = threading.Event()
         self._watch = SourceWatch(platform.root, platform.storage, self._scratch, platform.clock)
+        self._declared: list[DeclaredModel] | None = None
         self._release_dead_workers()
 
     def work(self, *, run_id: str | None = None, only: str | None = None) -> Run | None:
@@ -58,10 +63,16 @@ class Worker:
         if claim is None:
             return None
         try:
-            return run_stages(
-                self.platform.journal, claim, STAGES, self._given(claim), stopping=self.stopping, only=only
-            )
+            given = self._given(claim)
+        except Exception as error:  # noqa: BLE001 - the user's files are loaded there: whatever they raise ends the run
+            fault = fault_of(error)
+            return self.platform.journal.finish(claim, "failed", summary=fault.message, fault=fault)
+        try:
+            return run_stages(self.platform.journal, claim, STAGES, given, stopping=self.stopping, only=only)
         except LoopwrightError:
+            return self.platform.journal.get(claim.run.id)
+        except Exception:
+            log.exception("run %s failed unexpectedly", claim.run.id)
             return self.platform.journal.get(claim.run.id)
 
     def tick(self) -> Beat:
@@ -72,14 +83,13 @@ class Worker:
                 beat.done.append(
                     f"rollout of {rollout.model} {rollout.version}: {rollout.status}, step {rollout.step + 1}"
                 )
-        with _trouble(beat, "models"):
-            declarations = {name: model.declaration for name, model in platform.project.models().items()}
-            with _trouble(beat, "monitors"):
-                for finding in platform.monitors.tick(declarations):
-                    beat.done.append(f"{finding.model}: {finding.decision.because()}")
-            with _trouble(beat, "triggers"):
-                for request in platform.retraining.tick(declarations, self._source):
-                    beat.done.append(f"{request.model}: {request.trigger} asked for a retrain: {request.status}")
+        for name, declaration in self._declarations(beat).items():
+            with _trouble(beat, f"monitors of {name}"):
+                for finding in platform.monitors.tick({name: declaration}):
+                    beat.done.append(f"{name}: {finding.decision.because()}")
+            with _trouble(beat, f"triggers of {name}"):
+                for request in platform.retraining.tick({name: declaration}, self._source):
+                    beat.done.append(f"{name}: {request.trigger} asked for a retrain: {request.status}")
         with _trouble(beat, "tracking"):
             self.show()
         with _trouble(beat, "notices"):
@@ -107,6 +117,17 @@ class Worker:
             project_aliases(model, platform.rollouts.aliases(model), versions, tracking=platform.tracking)
         for event in events:
             mark_told(platform.state, event, platform.clock.now())
+
+    def _declarations(self, beat: Beat) -> dict[str, Declaration]:
+        """What the project's files declare now; the doors are told when it changes."""
+        models: dict[str, Model] = {}
+        with _trouble(beat, "models"):
+            models, faults = self.platform.project.look()
+            beat.troubles += [f"models: {fault}" for fault in faults]
+            if (declared := self.platform.project.declared()) != self._declared:
+                write_declared(self.platform.storage, declared)
+                self._declared = declared
+        return {name: model.declaration for name, model in models.items()}
 
     @property
     def _scratch(self) -> Path:
@@ -168,5 +189,7 @@ class _trouble:  # noqa: N801 - reads as a statement
     def __exit__(self, kind: object, error: BaseException | None, _where: object) -> bool:
         if isinstance(error, LoopwrightError):
             self.beat.troubles.append(f"{self.what}: {error}")
-            return True
-        return False
+        elif isinstance(error, Exception):
+            self.beat.troubles.append(f"{self.what}: {type(error).__name__}: {error}")
+            log.debug("%s", self.what, exc_info=error)
+        return isinstance(error, Exception)

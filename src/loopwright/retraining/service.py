@@ -73,11 +73,16 @@ class Retraining:
         source: SourceState | None = None,
     ) -> RetrainRequest:
         """Ask by hand; decided at once. `force` skips all rules but one run at a time."""
-        champion = self.rollouts.champion(declaration.name)
+        asked = self.ask(declaration.name, actor=actor, reason=reason, force=force)
+        return self._decide(asked, declaration, self.rollouts.champion(declaration.name), source)
+
+    def ask(self, model: str, *, actor: str, reason: str = "asked for by hand", force: bool = False) -> RetrainRequest:
+        """Ask by hand where the model's declaration is not at hand; the next tick that has it decides."""
+        champion = self.rollouts.champion(model)
         now = self.clock.now()
-        asked = by_hand(declaration.name, actor=actor, reason=reason, champion=champion, now=now, force=force)
+        asked = by_hand(model, actor=actor, reason=reason, champion=champion, now=now, force=force)
         self._ask(asked)
-        return self._decide(self.get(asked.id), declaration, champion, source)
+        return self.get(asked.id)
 
     def tick(self, declarations: Mapping[str, Declaration], peek_source: PeekSource) -> list[RetrainRequest]:
         """Collect what the triggers ask for, decide what is open, start what was accepted; the requests that moved.

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from contextlib import suppress
+from typing import Any, TypeVar, get_args
 
 from loopwright.core.clock import Clock
 from loopwright.core.codec import from_json, from_plain, to_json, to_plain
 from loopwright.errors import JobError, NotFoundError, error_named
 from loopwright.ports.compute import Compute, JobDocument, JobKind, JobResult, job_key
 from loopwright.ports.storage import Storage
+from loopwright.runs.records import Run
 
 T = TypeVar("T")
 Progress = Callable[[str, float], None]
+
+
+def name_job(run_id: str, kind: JobKind, attempt: int) -> str:
+    """What a run's job is called: a run tried again starts jobs anew where they did not end well."""
+    return f"{run_id}-{kind}-{attempt}"
 
 
 class Jobs:
@@ -67,6 +74,16 @@ class Jobs:
     def log(self, job_id: str) -> str:
         """What the job has printed."""
         return self.compute.log(job_id)
+
+    def logs(self, run: Run) -> dict[str, str]:
+        """What the run's jobs have printed, by job id, in the order in which a run starts them."""
+        printed = {}
+        for attempt in range(1, run.attempt + 1):
+            for kind in get_args(JobKind):
+                with suppress(NotFoundError):
+                    name = name_job(run.id, kind, attempt)
+                    printed[name] = self.log(name)
+        return printed
 
     def _wait(self, job_id: str, handle: str, progress: Progress) -> JobResult:
         try:

@@ -69,6 +69,20 @@ class Journal:
         with self.state.read() as connection:
             return [stage_of(row) for row in connection.execute(query).mappings()]
 
+    def finished(self, stage: str, *, model: str | None = None, limit: int = 50) -> list[StageRecord]:
+        """What the latest runs made in the stage of that name, newest first."""
+        query = select(STAGES).join(RUNS, RUNS.c.id == STAGES.c.run).order_by(STAGES.c.finished.desc()).limit(limit)
+        query = query.where(STAGES.c.name == stage, STAGES.c.status == "succeeded")
+        if model is not None:
+            query = query.where(RUNS.c.model == model)
+        with self.state.read() as connection:
+            return [stage_of(row) for row in connection.execute(query).mappings()]
+
+    def models(self) -> list[str]:
+        """The names of all models that ever had a run."""
+        with self.state.read() as connection:
+            return list(connection.execute(select(RUNS.c.model).distinct().order_by(RUNS.c.model)).scalars())
+
     # Ordering work
 
     def submit(

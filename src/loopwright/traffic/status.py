@@ -17,5 +17,8 @@ class ServerStatus:
     dropped: int = 0
 
 
+STATUS_FOLDER = "status/"
+
+
 def status_key(server: str) -> str:
-    return f"status/{server}.json"
+    return f"{STATUS_FOLDER}{server}.json"

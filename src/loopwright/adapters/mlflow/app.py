@@ -69,7 +69,8 @@ def _open_database(url: str) -> None:
 def _at_root(server: Application) -> Application:
     """`server` as if it stood at the root: it protects its API from other sites' pages by paths that begin there.
 
-    Its assistant, which runs commands on this machine for whoever opens the page, is not offered.
+    A page of our own site, whatever that is called, is no other site's. Its assistant, which runs commands on this
+    machine for whoever opens the page, is not offered.
     """
 
     async def application(scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,6 +80,14 @@ def _at_root(server: Application) -> Application:
             await send({"type": "http.response.start", "status": 404, "headers": [(b"content-type", b"text/plain")]})
             await send({"type": "http.response.body", "body": b"MLflow's assistant is not offered here"})
             return
-        await server({**scope, "root_path": "", "path": path, "raw_path": path.encode()}, receive, send)
+        headers = _without_own_origin(scope.get("headers", []))
+        here = {"root_path": "", "path": path, "raw_path": path.encode(), "headers": headers}
+        await server({**scope, **here}, receive, send)
 
     return application
+
+
+def _without_own_origin(headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    host = dict(headers).get(b"host", b"")
+    own = (b"http://" + host, b"https://" + host)
+    return [(name, value) for name, value in headers if name != b"origin" or value not in own]

@@ -17,6 +17,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
 from loopwright.core.digest import digest_all, digest_file
 from loopwright.errors import NotFoundError, StateError
@@ -26,6 +27,7 @@ Value = TypeVar("Value")
 _ID = "loopwright.id"
 _VERSION_ID = "loopwright.version_id"
 _FILES = "loopwright.files"
+_SERVED = "mlflow-artifacts:/"
 _STATES = {"running": "RUNNING", "succeeded": "FINISHED", "failed": "FAILED"}
 
 
@@ -34,11 +36,14 @@ class MlflowTracking:
 
     A model's runs form the experiment of its name; metrics that are no finite number are left out.
     `artifact_location` is where a new experiment keeps its files: name it with a database URL; a server knows its own.
+    `mlflow-artifacts:/` lets a server over the same database hand them out: `artifacts` is the folder or store that it
+    takes them from, where they are written without asking it.
     Methods raise `StateError` when MLflow refuses or is away, and `NotFoundError` for a run or version not recorded.
     """
 
-    def __init__(self, uri: str, *, artifact_location: str | None = None) -> None:
+    def __init__(self, uri: str, *, artifact_location: str | None = None, artifacts: Path | str | None = None) -> None:
         self._uri, self._artifact_location = uri, artifact_location
+        self._artifacts = artifacts.absolute().as_uri() if isinstance(artifacts, Path) else artifacts
         self._client = MlflowClient(uri, registry_uri=uri)
 
     def record_run(self, run: TrackedRun) -> None:
@@ -133,8 +138,17 @@ class MlflowTracking:
                 target = Path(folder) / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, target)
-            self._client.log_artifacts(found.info.run_id, folder)
+            self._write(found, folder)
         self._client.set_tag(found.info.run_id, _FILES, digest)
+
+    def _write(self, run: Run, folder: str, path: str | None = None) -> None:
+        """Every file below `folder` as an artifact of the run, below `path`."""
+        place = run.info.artifact_uri
+        if self._artifacts is None or not place.startswith(_SERVED):
+            self._client.log_artifacts(run.info.run_id, folder, path)
+        else:
+            ours = f"{self._artifacts}/{place.removeprefix(_SERVED)}"
+            get_artifact_repository(ours).log_artifacts(folder, path)
 
     def _update_state(self, found: Run, run: TrackedRun) -> None:
         status = _STATES[run.state]
@@ -154,7 +168,7 @@ class MlflowTracking:
     def _create_version(self, version: TrackedVersion) -> ModelVersion:
         run = self._existing_run(self._experiment(version.model), version.run)
         folder = f"versions/{version.id}"  # a run may give several: its evaluated model and the refitted one
-        self._client.log_artifacts(run.info.run_id, str(version.folder), folder)
+        self._write(run, str(version.folder), folder)
         if self._registered(version.model) is None:
             self._client.create_registered_model(version.model)
         tags = {_VERSION_ID: version.id, "loopwright.number": str(version.number)}

@@ -1,0 +1,99 @@
+"""Models and their versions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.responses import PlainTextResponse
+
+from loopwright.api.asking import Here, Limit, Name, Offset, Page
+from loopwright.bootstrap.platform import Platform
+from loopwright.errors import NotFoundError
+from loopwright.registry.records import ModelVersion
+from loopwright.rollout import ledger
+from loopwright.rollout.records import Rollout
+from loopwright.runs.records import Run
+
+router = APIRouter(tags=["models"])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModelState:
+    """A model as it stands. `aliases` are what its endpoint serves: version numbers by `champion`, `challenger`.
+
+    `declaration` is what the project's files said of it when the platform last read them, None where no file declares
+    it any more; `file` is the one that does.
+    """
+
+    name: str
+    file: str | None
+    declaration: dict[str, Any] | None
+    versions: int
+    aliases: dict[str, int]
+    rollout: Rollout | None
+    last_run: Run | None
+
+
+@router.get("/models")
+def list_models(platform: Here) -> list[ModelState]:
+    """Every model that is declared, or that has left a version, a run or an endpoint."""
+    return [_state(platform, name) for name in known_models(platform)]
+
+
+@router.get("/models/{model}")
+def get_model(model: Name, platform: Here) -> ModelState:
+    """One model as it stands."""
+    return _state(platform, known(platform, model))
+
+
+@router.get("/models/{model}/versions")
+def list_versions(model: Name, platform: Here, limit: Limit = 50, offset: Offset = 0) -> Page[ModelVersion]:
+    """A model's versions, newest first."""
+    versions = platform.registry.versions(known(platform, model))
+    return Page(items=versions[offset : offset + limit], total=len(versions), limit=limit, offset=offset)
+
+
+@router.get("/models/{model}/versions/{number}")
+def get_version(model: Name, number: int, platform: Here) -> ModelVersion:
+    """One version."""
+    return platform.registry.get(model, number)
+
+
+@router.get("/models/{model}/versions/{number}/card", response_class=PlainTextResponse)
+def get_card(model: Name, number: int, platform: Here) -> PlainTextResponse:
+    """The version's model card, in Markdown."""
+    version = platform.registry.get(model, number)
+    return PlainTextResponse(platform.storage.get(f"{version.folder}/card.md"), media_type="text/markdown")
+
+
+def known_models(platform: Platform) -> list[str]:
+    """The names of all models that anything is known of."""
+    declared = (one.name for one in platform.declared)
+    versions = (version.model for version in platform.registry.versions())
+    runs = platform.journal.models()
+    endpoints = (ledger.newest(platform.storage, name) for name in ledger.endpoints(platform.storage))
+    served = (revision.model for revision in endpoints if revision is not None)
+    return sorted({*declared, *versions, *runs, *served})
+
+
+def known(platform: Platform, model: str) -> str:
+    """`model`. Raises `NotFoundError` where nothing is known of it."""
+    names = known_models(platform)
+    if model not in names:
+        raise NotFoundError(f"no model is called {model!r}", remedy=f"there are: {', '.join(names) or 'none'}")
+    return model
+
+
+def _state(platform: Platform, name: str) -> ModelState:
+    declared = next((one for one in platform.declared if one.name == name), None)
+    return ModelState(
+        name=name,
+        file=declared.file if declared else None,
+        declaration=declared.declaration if declared else None,
+        versions=len(platform.registry.versions(name)),
+        aliases=platform.rollouts.aliases(name),
+        rollout=platform.rollouts.active(name),
+        last_run=next(iter(platform.journal.runs(model=name, limit=1)), None),
+    )
