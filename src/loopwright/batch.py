@@ -81,9 +81,9 @@ def score(
 
 def _batches(file: SourceFile, scratch: Path, batch_rows: int) -> Iterator[pl.DataFrame]:
     typed = scratch / "part.parquet"
-    write_part(file.bring(scratch), file.origin, file.format, typed)
-    yield from pl.scan_parquet(typed, glob=False).collect_batches(chunk_size=batch_rows, maintain_order=True)
-    typed.unlink()
+    part, _ = write_part(file.bring(scratch), file.origin, file.format, typed)
+    yield from pl.scan_parquet(part, glob=False).collect_batches(chunk_size=batch_rows, maintain_order=True)
+    typed.unlink(missing_ok=True)  # sound Parquet is read where it is
 
 
 def _scored(frame: pl.DataFrame, predictor: Predictor, keep: tuple[str, ...], before: int) -> pa.Table:
