@@ -1,0 +1,209 @@
+"""`loopwright monitor`: what was found of a model's traffic, how well it predicted, and what came true."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from loopwright.bootstrap.outcomes import tell_outcomes
+from loopwright.bootstrap.platform import Platform
+from loopwright.cli.output import Common, answer, say, table
+from loopwright.core.clock import parse_duration
+from loopwright.core.codec import to_plain
+from loopwright.errors import RequestError, StorageError
+from loopwright.monitoring.page import to_html
+from loopwright.monitoring.performance import performance as measure
+from loopwright.monitoring.records import Finding, FindingKind, Performance, PerformanceReport
+from loopwright.monitoring.report import health_report
+
+app = App(name="monitor", help="Findings, alerts, performance and the health report; tell what came true.")
+
+Limit = Annotated[int, Parameter(help="How many to show.")]
+Back = Annotated[str, Parameter(help="How far to look back, such as 12h, 7d or 4w.")]
+Window = Annotated[str, Parameter(help="How long a window is.")]
+
+
+@app.command
+def findings(
+    model: str | None = None,
+    *,
+    kind: Annotated[FindingKind | None, Parameter(help="Only these.")] = None,
+    limit: Limit = 20,
+    common: Common = Common(),  # noqa: B008
+) -> int:
+    """Show what windows of traffic were found to be, newest first."""
+    found = common.platform().monitors.findings(model, kind=kind, limit=limit)
+    if common.json:
+        answer(to_plain(found))
+        return 0
+    table(
+        ("model", "version", "window", "kind", "rows", "", "why"),
+        (
+            (
+                one.model,
+                f"v{one.version}",
+                f"{one.window_start:%Y-%m-%d %H:%M} – {one.window_end:%H:%M}",
+                one.kind,
+                f"{one.rows:,}",
+                _mark(one),
+                one.decision.because(),
+            )
+            for one in found
+        ),
+    )
+    return 0
+
+
+@app.command
+def alerts(
+    model: str | None = None,
+    *,
+    only_open: Annotated[bool, Parameter(name="--open", negative="", help="Only those that are not over.")] = False,
+    limit: Limit = 20,
+    common: Common = Common(),  # noqa: B008
+) -> int:
+    """Show incidents, newest first."""
+    found = common.platform().monitors.alerts(model, open_only=only_open, limit=limit)
+    if common.json:
+        answer(to_plain(found))
+        return 0
+    table(
+        ("opened", "closed", "severity", "what", "why"),
+        (
+            (
+                f"{one.opened:%Y-%m-%d %H:%M}",
+                f"{one.closed:%Y-%m-%d %H:%M}" if one.closed else "open",
+                one.severity,
+                one.title,
+                one.recovery or one.text,
+            )
+            for one in found
+        ),
+    )
+    return 0
+
+
+@app.command
+def outcomes(
+    model: str,
+    file: str,
+    *,
+    value: Annotated[str | None, Parameter(help="The column that says what came true; without it, the target.")] = None,
+    key: Annotated[str | None, Parameter(help="The column that names the row; without it, the model's key.")] = None,
+    at: Annotated[str, Parameter(help="The column that says since when it is known; where it is missing, now.")] = "at",
+    common: Common = Common(),  # noqa: B008
+) -> int:
+    """Tell what came true of MODEL's predictions: FILE is CSV, Parquet or JSON lines (a glob or a URL will do).
+
+    Rows name their prediction in a column `prediction_id`, or by the model's key.
+    """
+    platform = common.platform()
+    told = tell_outcomes(platform, platform.project.model(model).declaration, file, value=value, key=key, at=at)
+    if common.json:
+        answer(to_plain(told))
+        return 0
+    say(f"{told.told:,} outcomes of {told.endpoint} are in the ledger")
+    if told.passed_over:
+        say(f"  {told.passed_over:,} rows were passed over: {told.columns.value} is missing in them")
+    return 0
+
+
+@app.command
+def performance(
+    model: str | None = None,
+    *,
+    since: Back = "30d",
+    window: Window = "1d",
+    common: Common = Common(),  # noqa: B008
+) -> int:
+    """Show how well each version predicted, as far as it is known what came true."""
+    platform = common.platform()
+    name = platform.project.model(model).name
+    found = _performance(platform, name, _back(platform, since), window)
+    if common.json:
+        answer(to_plain(found))
+        return 0
+    if not found.versions:
+        say(f"no prediction of {name} was captured in the last {since}")
+        return 0
+    _measured("in all", found.versions)
+    _measured(f"by {window}", found.windows)
+    return 0
+
+
+@app.command
+def report(
+    model: str | None = None,
+    *,
+    output: Annotated[Path, Parameter(help="Where the page goes.")] = Path("report.html"),
+    since: Back = "7d",
+    window: Window = "1d",
+    common: Common = Common(),  # noqa: B008
+) -> int:
+    """Write MODEL's health report, one HTML page; with --json the same as a record instead."""
+    platform = common.platform()
+    declared = platform.project.model(model)
+    start = _back(platform, since)
+    measured = _performance(platform, declared.name, start, window)
+    made = health_report(
+        declared.name, platform.monitors, since=start, performance=measured, drift=declared.declaration.drift
+    )
+    if common.json:
+        answer(to_plain(made))
+        return 0
+    try:
+        output.write_text(to_html(made), encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"{output} cannot be written: {error.strerror}", remedy="write elsewhere") from None
+    say(f"{declared.name}, the last {since}: {output}")
+    return 0
+
+
+def _performance(platform: Platform, model: str, since: datetime, window: str) -> PerformanceReport:
+    _length(window)
+    return measure(
+        model,
+        since,
+        platform.clock.now(),
+        storage=platform.storage,
+        registry=platform.registry,
+        scratch=platform.home / "cache",
+        window=window,
+    )
+
+
+def _back(platform: Platform, since: str) -> datetime:
+    return platform.clock.now() - _length(since)
+
+
+def _length(text: str) -> timedelta:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise RequestError(str(error), remedy="for example 12h, 7d or 4w") from None
+
+
+def _measured(title: str, found: tuple[Performance, ...]) -> None:
+    names = list(dict.fromkeys(name for one in found for name in one.metrics))
+    table(
+        (title, "version", "predictions", "outcomes", *names),
+        (
+            (
+                f"{one.start:%Y-%m-%d %H:%M}",
+                f"v{one.version}",
+                f"{one.predictions:,}",
+                f"{one.outcomes:,} ({one.coverage:.0%})",
+                *(f"{one.metrics[name]:.4g}" if name in one.metrics else "" for name in names),
+            )
+            for one in found
+        ),
+    )
+
+
+def _mark(finding: Finding) -> str:
+    if not finding.passed:
+        return "✗"
+    return "✓" if finding.judged else "–"

@@ -1,0 +1,138 @@
+"""`loopwright monitor`: what is found of live traffic, and what came true of it."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from loopwright.bootstrap.platform import Platform
+from loopwright.core.codec import to_json
+from loopwright.traffic.predictions import segment_key
+from loopwright.traffic.summary import LATENCY_EDGES_MS, WindowSummary, summary_key
+from tests.cli.conftest import Command
+from tests.loop.conftest import MODEL, open_here
+from tests.loop.test_loop import tick_until
+
+
+@pytest.fixture
+def live(command: Command, project: Path) -> Platform:
+    """The small project with a champion, watched every second."""
+    (project / "demand.py").write_text(
+        "from loopwright import Drift\n" + MODEL.replace("retrain=[NewData()]", 'drift=Drift(window="1s")')
+    )
+    command("run")
+    return open_here(project).platform
+
+
+def capture(platform: Platform, predictions: dict[int, float]) -> None:
+    """Predictions by key, as a server writes them."""
+    now, count = platform.clock.now(), len(predictions)
+    segment = pl.DataFrame(
+        {
+            "prediction_id": [f"p{key}" for key in predictions],
+            "endpoint": ["demand"] * count,
+            "revision": [1] * count,
+            "variant": ["champion"] * count,
+            "version": [1] * count,
+            "at": pl.Series([now] * count, dtype=pl.Datetime("us", "UTC")),
+            "key": [str(key) for key in predictions],
+            "latency_ms": [1.0] * count,
+            "output.prediction": list(predictions.values()),
+        }
+    )
+    written = io.BytesIO()
+    segment.write_parquet(written)
+    platform.storage.put(segment_key("demand", now, "server", 1), written.getvalue())
+
+
+def fail_requests(platform: Platform) -> None:
+    """A window in which every other request failed."""
+    now = platform.clock.now()
+    latency = [0] * (len(LATENCY_EDGES_MS) + 1)
+    latency[10] = 100
+    summary = WindowSummary(
+        endpoint="demand",
+        revision=1,
+        variant="champion",
+        version=1,
+        start=now,
+        seconds=0.1,
+        requests=100,
+        rows=100,
+        errors={"model": 100},
+        latency=tuple(latency),
+    )
+    platform.storage.put(summary_key(summary, "server", 1), to_json(summary))
+
+
+def test_failed_requests_are_found_and_alerted(command: Command, live: Platform) -> None:
+    fail_requests(live)
+    session = open_here(live.root)
+    tick_until(session, lambda: bool(live.monitors.findings("demand", kind="errors")))
+    (found,) = command("monitor", "findings", "demand", "--kind", "errors", "--json").json
+    assert found["decision"]["passed"] is False
+    assert "✗" in command("monitor", "findings").out
+    (alert,) = command("monitor", "alerts", "--open", "--json").json
+    assert alert["title"] == "demand version 1: requests fail"
+    assert "requests fail" in command("monitor", "alerts").out
+    session.close()
+
+
+def test_outcomes_from_the_source_itself_tell_how_well_it_predicted(
+    command: Command, live: Platform, tmp_path: Path
+) -> None:
+    capture(live, dict.fromkeys(range(40), 10.0))
+    truth = pl.DataFrame({"id": range(40), "sold": [13.0] * 39 + [None]})
+    truth.write_csv(tmp_path / "truth.csv")
+    said = command("monitor", "outcomes", "demand", tmp_path / "truth.csv", "--json")
+    assert (said.code, said.json["told"], said.json["passed_over"]) == (0, 39, 1)
+    measured = command("monitor", "performance", "demand", "--json").json
+    (version,) = measured["versions"]
+    assert (version["predictions"], version["outcomes"]) == (40, 39)
+    assert version["metrics"]["rmse"] == pytest.approx(3.0)
+    assert "39 (98%)" in command("monitor", "performance").out
+
+
+@pytest.mark.parametrize("kind", ["parquet", "jsonl"])
+def test_outcomes_name_predictions_and_moments_in_columns(
+    command: Command, live: Platform, tmp_path: Path, kind: str
+) -> None:
+    capture(live, {1: 10.0, 2: 10.0})
+    truth = pl.DataFrame({"prediction_id": ["p1", "p2"], "sales": [11.0, 9.0], "at": ["2027-01-01", "2027-01-02"]})
+    file = tmp_path / f"truth.{kind}"
+    truth.write_parquet(file) if kind == "parquet" else truth.write_ndjson(file)
+    if kind == "parquet":
+        truth.with_columns(pl.col("at").str.to_date()).write_parquet(file)
+    said = command("monitor", "outcomes", "demand", file, "--value", "sales", "--json")
+    assert (said.json["told"], said.json["columns"]["at"]) == (2, "at")
+    (version,) = command("monitor", "performance", "--json").json["versions"]
+    assert version["metrics"]["mae"] == pytest.approx(1.0)
+
+
+def test_outcomes_that_name_no_prediction_are_refused_with_the_columns_there_are(
+    command: Command, live: Platform, tmp_path: Path
+) -> None:
+    (tmp_path / "truth.csv").write_text("row,sold\n1,2.0\n")
+    said = command("monitor", "outcomes", "demand", tmp_path / "truth.csv", "--json")
+    assert (said.code, said.json["error"]) == (1, "DataError")
+    said = command("monitor", "outcomes", "demand", tmp_path / "truth.csv", "--value", "sales", "--json")
+    assert "row, sold" in said.json["remedy"]
+    assert command("monitor", "outcomes", "demand", tmp_path / "none.csv").code == 1
+
+
+def test_the_report_is_one_page(command: Command, live: Platform, tmp_path: Path) -> None:
+    fail_requests(live)
+    page = tmp_path / "health.html"
+    assert command("monitor", "report", "--output", page).code == 0
+    assert page.read_text().startswith("<!doctype html>")
+    assert command("monitor", "report", "--json").json["champion"] == 1
+    refused = command("monitor", "report", "--output", tmp_path / "no" / "x.html")
+    assert (refused.code, "cannot be written" in " ".join(refused.err.split())) == (1, True)
+
+
+def test_a_period_that_is_none_is_refused(command: Command) -> None:
+    said = command("monitor", "performance", "--since", "tomorrow", "--json")
+    assert (said.code, said.json["error"]) == (1, "RequestError")
