@@ -26,6 +26,8 @@ COMMANDS = {
     "runs": ("loopwright.cli.runs:app", "Look at runs, read their logs, cancel them."),
     "models": ("loopwright.cli.models:app", "The versions of a model, and what is known of each."),
     "rollout": ("loopwright.cli.rollout:app", "Look at rollouts and endpoints, and step in by hand."),
+    "data": ("loopwright.cli.data:app", "Check, profile and list a model's data, without training."),
+    "monitor": ("loopwright.cli.monitor:app", "Findings, alerts, performance, the health report; tell outcomes."),
     "status": ("loopwright.cli.status:status", "What is live, what is under way, what went wrong."),
 }
 """Every command: where it is, and its line in the help."""
