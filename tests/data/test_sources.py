@@ -1,10 +1,11 @@
 """Sources beyond the local disk: buckets read by key, prefix and glob, and read again only when they change."""
 
 import boto3
+import polars as pl
 import pytest
 from moto.server import ThreadedMotoServer
 
-from loopwright.data import sources
+from loopwright.data import remote
 from loopwright.data.peek import peek
 from loopwright.errors import SourceError
 
@@ -49,6 +50,7 @@ def test_a_bucket_is_read_by_key_prefix_and_glob(room, bucket):
             "in/2.csv": "a\n2\n",
             "in/deep/3.csv": "a\n3\n",
             "in/notes.txt": "x",
+            "in/_temporary/0.csv": "a\n0\n",
             "b.csv": "a\n9\n",
         },
     )
@@ -57,7 +59,7 @@ def test_a_bucket_is_read_by_key_prefix_and_glob(room, bucket):
         "in": [1, 2, 3],
         "in/": [1, 2, 3],
         "in/*.csv": [1, 2],
-        "in/**/*.csv": [1, 2, 3],
+        "in/**/*.csv": [1, 2, 0, 3],  # a glob means what it matches
         "in/[23].csv": [2],
         "": [9, 1, 2, 3],
     }.items():
@@ -71,8 +73,8 @@ def test_an_object_that_did_not_change_is_not_fetched_again(room, bucket, monkey
     put(bucket, **{"1.csv": "a\n1\n", "2.csv": "a\n2\n"})
     first = room.snapshot(f"s3://{bucket}")
     fetched = []
-    get = sources.obstore.get
-    monkeypatch.setattr(sources.obstore, "get", lambda store, path: fetched.append(path) or get(store, path))
+    get = remote.obstore.get
+    monkeypatch.setattr(remote.obstore, "get", lambda store, path: fetched.append(path) or get(store, path))
     assert room.snapshot(f"s3://{bucket}") == first
     assert fetched == []
     put(bucket, **{"2.csv": "a\n5\n"})
@@ -106,4 +108,34 @@ def test_a_scheme_that_names_no_store_is_refused(room):
 def test_a_bad_file_in_a_bucket_is_named_by_its_url(room, bucket):
     put(bucket, **{"1.csv": "a,a\n1,2\n"})
     with pytest.raises(SourceError, match=rf"s3://{bucket}/1\.csv has more than one column named 'a'"):
+        room.snapshot(f"s3://{bucket}/1.csv")
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_a_look_at_a_large_object_fetches_little_of_it(room, bucket, monkeypatch, suffix):
+    rows = pl.DataFrame({"n": range(200_000), "w": [f"some {n} words {n * n}" for n in range(200_000)]})
+    path = room.folder / f"a.{suffix}"
+    {"csv": rows.write_csv, "jsonl": rows.write_ndjson, "parquet": rows.write_parquet}[suffix](path)
+    put(bucket, **{path.name: path.read_bytes()})
+    assert path.stat().st_size > remote.HEAD
+    monkeypatch.setattr(remote.obstore, "get", None)
+    assert peek(f"s3://{bucket}/{path.name}", room.folder) == {"n": "integer", "w": "text"}
+
+
+def test_a_look_at_a_large_object_that_is_no_parquet_says_so(room, bucket):
+    put(bucket, **{"a.parquet": b"PAR1" + b"x" * remote.HEAD})
+    with pytest.raises(SourceError, match="no whole Parquet file"):
+        peek(f"s3://{bucket}/a.parquet", room.folder)
+
+
+def test_an_object_that_is_gone_by_the_time_it_is_read_is_named(room, bucket, monkeypatch):
+    put(bucket, **{"1.csv": "a\n1\n"})
+    get = remote.obstore.get
+
+    def late(store, path):
+        boto3.client("s3").delete_object(Bucket=bucket, Key=path)
+        return get(store, path)
+
+    monkeypatch.setattr(remote.obstore, "get", late)
+    with pytest.raises(SourceError, match=rf"s3://{bucket}/1\.csv cannot be read"):
         room.snapshot(f"s3://{bucket}/1.csv")

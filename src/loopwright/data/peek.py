@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 
-from loopwright.data.query import peek_query
-from loopwright.data.reading import head_kinds
+import polars as pl
+
+from loopwright.data.query import peek_query, run_query
+from loopwright.data.reading import HEAD, head_kinds, head_rows
 from loopwright.data.records import ColumnKind
 from loopwright.data.sources import is_query, list_source
 from loopwright.declare import Declaration
@@ -24,7 +26,18 @@ def peek(source: str, root: Path) -> dict[str, ColumnKind]:
         return peek_query(source, root)
     first = list_source(source, root)[0]
     with tempfile.TemporaryDirectory(prefix="loopwright-peek-") as folder:
-        return head_kinds(first.bring(Path(folder)), first.origin, first.format)
+        return head_kinds(first.sample(Path(folder)), first.origin, first.format)
+
+
+def peek_rows(source: str, root: Path) -> pl.DataFrame:
+    """The source's first rows, a thousand at most, from its first file. Raises `SourceError`."""
+    with tempfile.TemporaryDirectory(prefix="loopwright-peek-") as folder:
+        if is_query(source):
+            result = Path(folder) / "rows.parquet"
+            run_query(f"SELECT * FROM ({source.strip().rstrip(';')}\n) LIMIT {HEAD}", root, result)
+            return head_rows(result, "the query", "parquet")
+        first = list_source(source, root)[0]
+        return head_rows(first.sample(Path(folder)), first.origin, first.format)
 
 
 def check_columns(declaration: Declaration, kinds: dict[str, ColumnKind]) -> None:

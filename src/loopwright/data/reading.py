@@ -40,6 +40,13 @@ def head_kinds(path: Path, origin: str, written: str) -> dict[str, ColumnKind]:
     return {name: kind or "text" for name, kind in kinds.items()}
 
 
+def head_rows(path: Path, origin: str, written: str) -> pl.DataFrame:
+    """A file's first `HEAD` rows, typed by themselves. Raises `SourceError`."""
+    with _explained(path, origin, written):
+        rows, _ = _SCANS[written](path, origin, HEAD)
+        return rows.head(HEAD).collect()
+
+
 def _scan_delimited(path: Path, origin: str, head: int | None) -> tuple[pl.LazyFrame, k.Kinds]:
     rows, layout = scan_delimited(path, origin)
     return typed_text(rows if head is None else rows.head(head), layout.names, WAYS)
