@@ -23,8 +23,9 @@ class ColumnCounts:
 class WindowSummary:
     """One variant's traffic from `start` for `seconds`, as one server (or several, merged) saw it.
 
-    `requests` are those answered, with `rows` in all; `errors` counts the others by kind (`request`, `model`, `overload`); `latency` has one count per `LATENCY_EDGES_MS`
-    and a last one above them; `columns` are counts of `input.<column>` and `output.<name>` on the bundle's bins.
+    `requests` are those answered, `rows` theirs in all; `errors` counts the others by kind (`request`, `model`,
+    `overload`); `latency` has one count per `LATENCY_EDGES_MS` and a last one above them; `columns` are counts of
+    `input.<column>` and `output.<name>` on the bundle's bins.
     """
 
     endpoint: str
