@@ -140,6 +140,13 @@ def edited(folder, old, new):
         ("status: active", "statuss: active", "the contract: the field 'statuss' is not known", "'status'"),
         ("  properties:", "  properties: none\n  x:", "the table", ""),
         ("- name: id", "- name: 'id", "this is no YAML", "quotes"),
+        ("- name: id", "- name: id\n    ? [a]\n    : b", "a field is named by a list or mapping", "word"),
+        ("minimum: '2024-01-01'", "minimum: 2024-01-77", "'2024-01-77' cannot be read", "quotes"),
+        ("minimum: 0\n", "pattern: x\n      maximun: 1\n", "the field 'maximun' is not known", "'maximum'"),
+        ("pattern: '[a-z]*'", "minimum: 3", "a text column has no minimum", "remove it"),
+        ("mustBeBetween:\n    - 5\n    - 10", "mustBeBetween: few", "mustBeBetween is 'few'", "whole numbers"),
+        ("metric: rowCount", "metric: nullValues", "the metric 'nullValues' is not enforced", "rowCount"),
+        ("schema:\n", "schema:\n- name: another\n  properties: []\n", "schema lists 2 tables", "one table"),
     ],
 )
 def test_a_mistake_is_named_with_its_line(tmp_path, old, new, says, remedy):

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from loopwright.data.peek import check_columns, peek
+from loopwright.data.peek import check_columns, peek, peek_rows
 from loopwright.declare import Declaration
 from loopwright.errors import DeclarationError, SourceError
 
@@ -72,3 +72,13 @@ def test_a_declaration_that_names_what_is_not_there_is_refused(said, message, re
         check_columns(declared(**said), KINDS)
     assert message in caught.value.message
     assert remedy in caught.value.remedy
+
+
+@pytest.mark.parametrize("source", ["a.csv", "SELECT * FROM 'a.csv';"])
+def test_the_first_rows_come_typed_and_no_more_than_a_thousand(room, source):
+    body = "".join(f"{n},x,2024-01-01\n" for n in range(5000))
+    room.write("a.csv", f"n,w,day\n{body}")
+    rows = peek_rows(source, room.folder)
+    assert rows.height == 1000
+    assert rows["n"].to_list()[:3] == [0, 1, 2]
+    assert rows.schema == {"n": pl.Int64, "w": pl.String, "day": pl.Date}

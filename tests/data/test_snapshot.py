@@ -78,6 +78,25 @@ def test_kinds_are_read_from_text(room, written, kind, read):
     assert room.rows(version)["v"][0] == read
 
 
+@pytest.mark.parametrize(
+    ("written", "kind", "read"),
+    [
+        (("1,5", "2"), "number", 1.5),
+        ((" -1,25", "2,125"), "number", -1.25),
+        (("1,234", "2,345"), "text", "1,234"),
+        (("1,5", *["2"] * 2000, "x"), "text", "1,5"),
+        (("1", "2"), "integer", 1),
+    ],
+)
+def test_decimal_commas_are_read_where_a_comma_does_not_separate(room, written, kind, read):
+    room.write("a.csv", "k;v\n" + "".join(f"x;{value}\n" for value in written))
+    version = room.snapshot("a.csv")
+    assert version.kinds["v"] == kind
+    assert room.rows(version)["v"][0] == read
+    room.write("b.csv", "k,v\n" + "".join(f'x,"{value}"\n' for value in written[:1]))
+    assert room.snapshot("b.csv").kinds["v"] == ("integer" if kind == "integer" else "text")
+
+
 def test_a_late_value_decides_the_kind_of_the_whole_column(room):
     body = "".join(f"{n},{n},\n" for n in range(3000))
     room.write("a.csv", f"n,late,empty_at_first\n{body}1,0.5,7\n")

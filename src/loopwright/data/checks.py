@@ -108,7 +108,7 @@ def bound(seconds_or_number: float, kind: ColumnKind) -> Any:
 
 
 def _check(rule: str, name: str, broken: pl.Expr, value: pl.Expr, state: str, share: float = 0.0) -> Check:
-    reason = pl.format("{} {} {}", pl.lit(name), value.cast(pl.String), pl.lit(state))
+    reason = pl.format("{} {} {}", pl.lit(name), value.cast(pl.String).str.head(80), pl.lit(state))
     return Check(name=f"{name}: {rule}", column=name, broken=broken.fill_null(False), reason=reason, share=share)
 
 

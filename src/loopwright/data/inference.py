@@ -16,7 +16,10 @@ HEAD = 1000
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One way to read a column of text: the kind it gives, how dates are written, whether blanks surround values."""
+    """One way to read a column of text: the kind it gives, how it is written, and whether blanks surround values.
+
+    `written` is the format of dates; for numbers, the decimal sign where that is no point.
+    """
 
     kind: ColumnKind
     written: str = ""
@@ -30,6 +33,9 @@ DATES = (
 _PLAIN = (Reading("boolean"), Reading("integer"), Reading("number"), *DATES)
 WAYS = (*_PLAIN, *(replace(way, padded=True) for way in _PLAIN))
 """Every way, the narrowest first."""
+
+DECIMAL_COMMA = (Reading("number", ","), Reading("number", ",", padded=True))
+"""Ways that are tried besides where a comma does not separate fields."""
 
 _TEXT = Reading("text")
 
@@ -80,7 +86,8 @@ def _fitting(values: pl.Series, ways: tuple[Reading, ...]) -> list[Reading]:
         fits = _value(column, way).is_not_null()
         if way.kind in ("integer", "number"):
             fits = fits & ~column.str.contains(_WORD)
-        looks.append(fits.all().alias(str(place)))
+        some = ~column.str.contains(_THOUSANDS).all() if way in DECIMAL_COMMA else pl.lit(True)
+        looks.append((fits.all() & some).alias(str(place)))
     found = values.to_frame().select(looks).row(0)
     return [way for way, fits in zip(ways, found, strict=True) if fits]
 
@@ -108,6 +115,10 @@ _WORD = r"^\s*[+-]?(0\d+|\d{19,})\s*$"
 """A number that is a word: led by zeros, or too long to be counted with. Postcodes and account numbers are such."""
 
 
+_THOUSANDS = r",\d{3}\s*$"
+"""What may as well be a whole number with its thousands set apart; where all are such, none is read as a decimal."""
+
+
 def _present(column: pl.Expr) -> pl.Expr:
     return column.is_not_null() & ~column.is_in(k.MISSING)
 
@@ -118,6 +129,8 @@ def _text(column: pl.Expr, way: Reading) -> pl.Expr:
 
 def _value(column: pl.Expr, way: Reading) -> pl.Expr:
     text = _text(column, way)
+    if way in DECIMAL_COMMA:
+        return k.parsed(text.str.replace(",", ".", literal=True), "number")
     if way.written:
         value = k.moment(text, way.written)
         return value.cast(pl.Date) if way.kind == "date" else value

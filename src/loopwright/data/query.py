@@ -27,7 +27,7 @@ def peek_query(query: str, root: Path) -> dict[str, ColumnKind]:
 def run_query(query: str, root: Path, target: Path) -> None:
     """Write the query's rows to `target`; relative paths in it start at `root`. Raises `SourceError`."""
     try:
-        with duckdb.connect(config={"file_search_path": str(root)}) as connection:
+        with duckdb.connect(config={"file_search_path": str(root), "temp_directory": str(target.parent)}) as connection:
             connection.execute(f"COPY ({_statement(query)}\n) TO '{target}' (FORMAT parquet, COMPRESSION snappy)")
     except duckdb.Error as error:
         if disk_refusal(error) is not None:

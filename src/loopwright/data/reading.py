@@ -11,7 +11,7 @@ from polars.exceptions import PolarsError
 
 from loopwright.data import kinds as k
 from loopwright.data.delimited import explain, scan_delimited
-from loopwright.data.inference import DATES, WAYS, typed_text
+from loopwright.data.inference import DATES, DECIMAL_COMMA, WAYS, typed_text
 from loopwright.data.records import ColumnKind
 from loopwright.data.scratch import disk_refusal
 from loopwright.errors import SourceError
@@ -49,7 +49,8 @@ def head_rows(path: Path, origin: str, written: str) -> pl.DataFrame:
 
 def _scan_delimited(path: Path, origin: str, head: int | None) -> tuple[pl.LazyFrame, k.Kinds]:
     rows, layout = scan_delimited(path, origin)
-    return typed_text(rows if head is None else rows.head(head), layout.names, WAYS)
+    ways = WAYS if layout.delimiter == "," else (*WAYS, *DECIMAL_COMMA)
+    return typed_text(rows if head is None else rows.head(head), layout.names, ways)
 
 
 def _scan_json(path: Path, origin: str, head: int | None) -> tuple[pl.LazyFrame, k.Kinds]:
