@@ -18,6 +18,8 @@ app = App(
 )
 
 COMMANDS = {
+    "init": ("loopwright.cli.init:init", "Write a first project, for a data file or with simulated data."),
+    "demo": ("loopwright.cli.demo:demo", "Show the whole loop, live, on simulated sales."),
     "run": ("loopwright.cli.run:run", "Run the loop once for a model."),
     "up": ("loopwright.cli.up:up", "Run the platform: API, MLflow, inference, worker and watchers."),
     "tick": ("loopwright.cli.up:tick", "Look once at everything that is due, and do it."),
