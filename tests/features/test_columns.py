@@ -46,6 +46,11 @@ def test_a_long_vocabulary_is_cut_to_the_commonest_and_said() -> None:
     assert "255 commonest of 1,000" in fitted.note
 
 
+@pytest.mark.parametrize("name", ["count", "rows", "text", "values"])
+def test_a_column_may_have_any_name(name: str) -> None:
+    assert fit_column(pl.Series(name, ["b", "a", "b"]), "given").column.vocabulary == ("b", "a")
+
+
 def test_parts_of_the_time_column_come_round_within_the_rows() -> None:
     days = pl.Series("day", [date(2020, 1, 1) + timedelta(days=number) for number in range(100)])
     assert fit_column(days, "time").column.parts == ("day", "weekday")

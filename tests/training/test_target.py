@@ -50,6 +50,11 @@ def test_the_task_follows_from_the_values_and_says_why(
     assert task in plan.note
 
 
+@pytest.mark.parametrize("name", ["count", "value", "rows"])
+def test_a_target_may_have_any_name(name: str) -> None:
+    assert plan_target(declared(), pl.Series(name, [1, 2, 3] * 20)).task == "multiclass"
+
+
 def test_the_declared_task_wins() -> None:
     assert plan_target(declared(task="regression"), series([0, 1, 1])).task == "regression"
     assert plan_target(declared(task="multiclass"), series([10, 20, 30])).classes == ("10", "20", "30")

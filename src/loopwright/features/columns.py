@@ -87,9 +87,9 @@ def _fit_text(values: pl.Series, role: Role) -> Fitted:
 
 def _commonest(values: pl.Series) -> tuple[tuple[str, ...], int]:
     """The commonest texts, commonest first (equally common ones in their order), and how many there are."""
-    counts = values.drop_nulls().value_counts(name="count")
-    ranked = counts.sort(["count", values.name], descending=[True, False]).head(VOCABULARY)
-    return tuple(text for text in category_texts(series_values(ranked[values.name])) if text is not None), len(counts)
+    counts = values.drop_nulls().alias("text").value_counts(name="rows")
+    ranked = counts.sort(["rows", "text"], descending=[True, False]).head(VOCABULARY)
+    return tuple(text for text in category_texts(series_values(ranked["text"])) if text is not None), len(counts)
 
 
 def _fit_date(values: pl.Series, role: Role) -> Fitted:

@@ -54,7 +54,7 @@ def _sample(split: SplitPlan, rows: pl.LazyFrame, manifest: Manifest) -> pl.Data
     places = (known & (assign(split, rows) == "validation")).arg_true()
     chosen = places.gather_every(max(1, len(places) // ROWS))
     wanted = list(dict.fromkeys([manifest.target, *(one.name for one in manifest.signature.inputs)]))
-    sample = rows.select(wanted).with_row_index("_place").filter(pl.col("_place").is_in(chosen.implode())).collect()
+    sample = pl.DataFrame([rows.select(name).collect().to_series().gather(chosen) for name in wanted])
     known_class = ~np.isnan(target_values(manifest.task, manifest.classes, sample[manifest.target]))
     return sample.filter(pl.Series(known_class))
 

@@ -127,10 +127,9 @@ def _code_task(declaration: Declaration, values: pl.Series, distinct: int) -> tu
         tasks = METRICS[metric][0]
         task: TaskName = "multiclass" if "multiclass" in tasks else "regression"
         return task, f"{what} and the gate is on {metric}"
-    counts = values.value_counts()["count"]
     first = int(values.min())  # type: ignore[arg-type]  # a numeric series' minimum is a number
     run = first in (0, 1) and int(values.max()) == first + distinct - 1  # type: ignore[arg-type]
-    rarest = int(counts.min())  # type: ignore[arg-type]
+    rarest = int(values.unique_counts().min())  # type: ignore[arg-type]
     if run and rarest >= len(values) / 100:
         return "multiclass", f"{what} that run on from {first}, none of them rare (else write task='regression')"
     return "regression", f"{what} that look like counts or measures (else write task='multiclass')"
