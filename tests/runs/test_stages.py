@@ -121,3 +121,17 @@ def test_one_stage_at_a_time_for_an_outside_conductor(journal: Journal) -> None:
     again = journal.claim("w1")
     assert again is not None
     assert run_stages(journal, again, (first, second), {}).status == "succeeded"
+
+
+def test_only_one_stage_leaves_the_run_waiting_and_the_last_one_ends_it(journal: Journal) -> None:
+    def rows() -> Rows:
+        return Rows(count=1)
+
+    def doubled(rows: Rows) -> Rows:
+        return Rows(count=2 * rows.count)
+
+    first = run_stages(journal, claim(journal), (rows, doubled), {}, only="rows")
+    assert (first.status, [stage.name for stage in journal.stages("run-1")]) == ("queued", ["rows"])
+    again = journal.claim("w2")
+    assert again is not None
+    assert run_stages(journal, again, (rows, doubled), {}, only="doubled").status == "succeeded"

@@ -47,10 +47,15 @@ class Session:
         """Do what is due: rollouts, monitors, triggers, notices."""
         return self.worker.tick()
 
-    def retrain(self, model: str | None = None, *, force: bool = False) -> RetrainRequest:
-        """Ask the governor for a retrain; it accepts or refuses with reasons."""
+    def retrain(
+        self, model: str | None = None, *, reason: str = "asked for by hand", force: bool = False
+    ) -> RetrainRequest:
+        """Ask the governor for a retrain; it accepts or refuses with reasons. `force` skips all but one at a time."""
         declared = self.platform.project.model(model).declaration
-        return self.platform.retraining.request(declared, actor=self.platform.actor, force=force)
+        source = None if force else self.worker.source(declared)
+        return self.platform.retraining.request(
+            declared, actor=self.platform.actor, reason=reason, force=force, source=source
+        )
 
     def versions(self, model: str | None = None) -> list[ModelVersion]:
         """Versions, newest first."""

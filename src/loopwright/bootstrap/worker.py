@@ -6,6 +6,8 @@ import logging
 import os
 import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,7 @@ class Worker:
         self.stopping = threading.Event()
         self._watch = SourceWatch(platform.root, platform.storage, self._scratch, platform.clock)
         self._declared: list[DeclaredModel] | None = None
+        self._logged: dict[str, str] = {}
         self._release_dead_workers()
 
     def work(self, *, run_id: str | None = None, only: str | None = None) -> Run | None:
@@ -78,21 +81,21 @@ class Worker:
     def tick(self) -> Beat:
         """Look at everything that is due and do it: rollouts, monitors, triggers, the tracking store, notices."""
         platform, beat = self.platform, Beat()
-        with _trouble(beat, "rollouts"):
+        with self._turn(beat, "rollouts"):
             for rollout in platform.rollouts.tick():
                 beat.done.append(
                     f"rollout of {rollout.model} {rollout.version}: {rollout.status}, step {rollout.step + 1}"
                 )
         for name, declaration in self._declarations(beat).items():
-            with _trouble(beat, f"monitors of {name}"):
+            with self._turn(beat, f"monitors of {name}"):
                 for finding in platform.monitors.tick({name: declaration}):
                     beat.done.append(f"{name}: {finding.decision.because()}")
-            with _trouble(beat, f"triggers of {name}"):
-                for request in platform.retraining.tick({name: declaration}, self._source):
+            with self._turn(beat, f"triggers of {name}"):
+                for request in platform.retraining.tick({name: declaration}, self.source):
                     beat.done.append(f"{name}: {request.trigger} asked for a retrain: {request.status}")
-        with _trouble(beat, "tracking"):
+        with self._turn(beat, "tracking"):
             self.show()
-        with _trouble(beat, "notices"):
+        with self._turn(beat, "notices"):
             for notifier in platform.notifiers:
                 platform.monitors.tell(notifier)
         return beat
@@ -105,6 +108,8 @@ class Worker:
             return
         runs = dict.fromkeys(run for event in events if (run := _run_of(event)) is not None)
         for run in runs:
+            if self.stopping.is_set():
+                return  # MLflow takes its time; what it has not been told is told after the next start
             project_run(
                 run,
                 journal=platform.journal,
@@ -118,16 +123,35 @@ class Worker:
         for event in events:
             mark_told(platform.state, event, platform.clock.now())
 
+    def source(self, declaration: Declaration) -> SourceState:
+        """The declaration's source as it stands; one that has not changed is not read again. Raises `SourceError`."""
+        version, newest = self._watch.look(declaration)
+        return SourceState(digest=version.digest, rows=version.rows, newest=newest)
+
     def _declarations(self, beat: Beat) -> dict[str, Declaration]:
         """What the project's files declare now; the doors are told when it changes."""
         models: dict[str, Model] = {}
-        with _trouble(beat, "models"):
+        with self._turn(beat, "models"):
             models, faults = self.platform.project.look()
             beat.troubles += [f"models: {fault}" for fault in faults]
             if (declared := self.platform.project.declared()) != self._declared:
                 write_declared(self.platform.storage, declared)
                 self._declared = declared
         return {name: model.declaration for name, model in models.items()}
+
+    @contextmanager
+    def _turn(self, beat: Beat, what: str) -> Iterator[None]:
+        """One room's trouble must not keep the others from their turn. An unexpected one is logged in full, once."""
+        try:
+            yield
+        except LoopwrightError as error:
+            beat.troubles.append(f"{what}: {error}")
+        except Exception as error:
+            said = f"{what}: {type(error).__name__}: {error}"
+            beat.troubles.append(said)
+            if self._logged.get(what) != said:
+                self._logged[what] = said
+                log.exception("%s", what)
 
     @property
     def _scratch(self) -> Path:
@@ -147,10 +171,6 @@ class Worker:
             "hosting": platform.hosting,
             "clock": platform.clock,
         }
-
-    def _source(self, declaration: Declaration) -> SourceState:
-        version, newest = self._watch.look(declaration)
-        return SourceState(digest=version.digest, rows=version.rows, newest=newest)
 
     def _release_dead_workers(self) -> None:
         host = socket.gethostname()
@@ -175,21 +195,3 @@ def _alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
-
-
-class _trouble:  # noqa: N801 - reads as a statement
-    """One room's trouble must not keep the others from their turn."""
-
-    def __init__(self, beat: Beat, what: str) -> None:
-        self.beat, self.what = beat, what
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, _where: object) -> bool:
-        if isinstance(error, LoopwrightError):
-            self.beat.troubles.append(f"{self.what}: {error}")
-        elif isinstance(error, Exception):
-            self.beat.troubles.append(f"{self.what}: {type(error).__name__}: {error}")
-            log.debug("%s", self.what, exc_info=error)
-        return isinstance(error, Exception)
