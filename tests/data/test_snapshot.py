@@ -337,6 +337,18 @@ def test_not_a_number_and_infinities_are_missing_values(room):
     assert room.rows(version)["x"].to_list() == [1.5, None, None, None, None]
 
 
+def test_a_number_too_large_to_hold_is_named(room):
+    room.write("a.parquet", pl.DataFrame({"n": pl.Series([2**64 - 1], dtype=pl.UInt64)}))
+    with pytest.raises(SourceError, match=r"a\.parquet holds a value that no kind can hold"):
+        room.snapshot("a.parquet")
+
+
+def test_a_folder_with_nothing_to_read_is_named(room):
+    room.write("d/README.md", "words")
+    with pytest.raises(SourceError, match="the directory d holds no file that can be read"):
+        room.snapshot("d")
+
+
 def test_a_file_that_may_not_be_read_is_named(room, monkeypatch):
     room.write("a.csv", "a\n1\n")
     opened = Path.open

@@ -132,15 +132,11 @@ def without_zone(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     return column.cast(pl.Datetime("us"))
 
 
-def widen(one: ColumnKind | None, other: ColumnKind | None) -> ColumnKind:
+def widen(one: ColumnKind | None, other: ColumnKind | None) -> ColumnKind | None:
     """The kind that holds the values of both. Raises `ValueError` where only a misreading would."""
-    found = {one, other} - {None}
-    if not found:
-        return "text"
-    if len(found) == 1:
-        (kind,) = found
-        assert kind is not None
-        return kind
+    found = {one, other}
+    if one is None or other is None or one == other:
+        return one or other
     if found == {"integer", "number"}:
         return "number"
     if found == {"date", "datetime"}:

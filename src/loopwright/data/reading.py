@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
-from polars.exceptions import PolarsError
+from polars.exceptions import InvalidOperationError, PolarsError
 
 from loopwright.data import kinds as k
 from loopwright.data.delimited import explain, scan_delimited
@@ -121,6 +121,8 @@ def _cannot(error: Exception, path: Path, origin: str, written: str) -> SourceEr
     if written == "delimited":
         return explain(error, path, origin)
     said = str(error).splitlines()[0]
+    if isinstance(error, InvalidOperationError):
+        return SourceError(f"{origin} holds a value that no kind can hold: {said}", remedy="convert it by SQL")
     state = "is no whole Parquet file" if written == "parquet" else "cannot be read as JSON lines"
     return SourceError(
         f"{origin} {state}: {said}", remedy="write it again from where it came; the copy may have been cut off"

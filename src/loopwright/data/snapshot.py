@@ -225,14 +225,13 @@ def _agreed(kept: Sequence[tuple[Part, PartFacts]]) -> dict[str, ColumnKind]:
             )
         for name, kind in facts.kinds.items():
             try:
-                agreed[name] = k.widen(agreed.get(name), kind) if agreed.get(name) or kind else None
+                agreed[name] = k.widen(agreed.get(name), kind)
             except ValueError as error:
                 raise SourceError(
                     f"{part.origin}: the column {name!r} is {kind}, but {agreed[name]} in {first[name]}",
                     remedy="write it alike in every file",
                 ) from error
-            if kind or name not in first:
-                first.setdefault(name, part.origin)
+            first.setdefault(name, part.origin)
     return {name: kind or "text" for name, kind in agreed.items()}
 
 
