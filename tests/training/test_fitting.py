@@ -20,8 +20,8 @@ from loopwright.training.material import TrainData
 ENCODING = make_encoding([FeatureColumn(name="a", kind="number"), FeatureColumn(name="b", kind="number")])
 
 
-def data(task: TaskName, classes: tuple[str, ...] = (), rows: int = 600) -> TrainData:
-    random = np.random.default_rng(3)
+def data(task: TaskName, classes: tuple[str, ...] = (), rows: int = 600, seed: int = 3) -> TrainData:
+    random = np.random.default_rng(seed)
     X = random.normal(size=(rows, 2))
     signal = 3 * X[:, 0] + X[:, 1] ** 2 + random.normal(size=rows)
     y = (
@@ -55,6 +55,15 @@ def test_lightgbm_fits_the_same_again_and_stops_when_validation_rows_say_so(give
     assert one.rounds == other.rounds
     assert 1 <= one.rounds < 1000
     assert one.score(X).shape == ((len(X), 3) if given.task == "multiclass" else (len(X),))
+
+
+def test_few_rows_are_fitted_with_leaves_neither_of_one_row_nor_of_half_of_them() -> None:
+    errors = []
+    for seed in range(8):
+        few = data("regression", rows=80, seed=seed)
+        X, y = data("regression", rows=2000, seed=100 + seed).held_out
+        errors.append(np.std(BoostingFit(few)({}).score(X) - y) / np.std(y))
+    assert np.mean(errors) < 0.53  # leaves of single rows leave 0.56, leaves of twenty 0.67
 
 
 def test_rounds_that_are_given_are_boosted_without_looking_at_validation_rows() -> None:

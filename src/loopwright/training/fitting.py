@@ -29,6 +29,9 @@ PATIENCE = 50
 LEARNING_RATE = 0.1
 REPORT_EVERY = 10
 FEW_CELLS = 2_000_000
+FEWEST_IN_LEAF, MOST_IN_LEAF = 5, 20
+"""Rows that a leaf must hold: LightGBM's own 20, a fifteenth of the rows where there are few. On sets of 40 to 400 made
+rows smaller leaves learnt the noise (ROC-AUC 0.73 instead of 0.80 at 130 rows), and 20 let hardly a tree grow."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,7 +129,7 @@ class BoostingFit:
         return {
             **objective[data.task],
             "learning_rate": LEARNING_RATE,
-            "min_data_in_leaf": min(20, max(1, len(data.y) // 50)),
+            "min_data_in_leaf": min(MOST_IN_LEAF, max(FEWEST_IN_LEAF, len(data.y) // 15)),
             "num_threads": threads(data.X.size),
             "seed": data.seed,
             "deterministic": True,
