@@ -25,6 +25,8 @@ def model(**extra):
         (lambda: model(task="ranking"), "task is 'ranking'"),
         (lambda: model(label_delay="soon"), "'soon' is not a duration"),
         (lambda: model(task="regression", gate=Gate("roc_auc", at_least=0.8)), "gate is on roc_auc"),
+        (lambda: model(task="regression", positive="yes"), "positive is 'yes'"),
+        (lambda: model(task="multiclass", threshold=Threshold("f1")), "a threshold is declared"),
         (lambda: Gate("rsme"), "rsme"),
         (lambda: Gate("rmse", at_least=70), "less is better"),
         (lambda: Gate("roc_auc", at_most=0.9), "more is better"),
@@ -53,6 +55,10 @@ def test_a_source_and_a_target_make_a_whole_model() -> None:
     declared = Model("churn", source="churn.csv", target="Churn").declaration
     assert declared.rollout == Canary()
     assert not declared.ordered
+
+
+def test_a_positive_class_is_named_as_the_target_holds_it() -> None:
+    assert [model(positive=one).declaration.positive for one in (1, 1.0, "1", True)] == ["1", "1", "1", "True"]
 
 
 def test_the_drift_trigger_is_also_how_drift_is_watched() -> None:

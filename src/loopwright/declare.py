@@ -276,7 +276,7 @@ class Declaration:
                 f"{self.name}: order is {self.order!r}", remedy='write order="rows", or time= and a column'
             )
         if self.task is not None:
-            check_gate_metric(self.name, self.gate, self.task)
+            check_task(self, self.task)
         _duration(f"{self.name}: label_delay", self.label_delay)
         if not self.ordered and parse_duration(self.label_delay):
             raise DeclarationError(
@@ -346,7 +346,7 @@ class Model:
             key=key,
             drop=_names(name, "drop", drop),
             label_delay=label_delay,
-            positive=None if positive is None else str(positive),
+            positive=None if positive is None else _class_name(positive),
             slices=_names(name, "slices", slices),
             tolerate=tolerate,
             gate=gate or Gate(),
@@ -398,12 +398,21 @@ class Model:
         return f"Model({self.name!r}, source={self.declaration.source!r}, target={self.declaration.target!r})"
 
 
-def check_gate_metric(model: str, gate: Gate, task: TaskName) -> None:
-    """Raise `DeclarationError` where the gate names a metric that `task` does not have."""
-    if gate.metric is not None and task not in METRICS[gate.metric][0]:
-        fitting = [name for name, (tasks, _) in METRICS.items() if task in tasks]
+def check_task(declaration: Declaration, task: TaskName) -> None:
+    """Raise `DeclarationError` where something is declared that `task` does not have."""
+    name, metric = declaration.name, declaration.gate.metric
+    if metric is not None and task not in METRICS[metric][0]:
+        fitting = [one for one, (tasks, _) in METRICS.items() if task in tasks]
+        raise DeclarationError(f"{name}: the gate is on {metric}, but the task is {task}", remedy=_one_of(fitting))
+    if task != "binary" and declaration.positive is not None:
         raise DeclarationError(
-            f"{model}: the gate is on {gate.metric}, but the task is {task}", remedy=_one_of(fitting)
+            f"{name}: positive is {declaration.positive!r}, but the task is {task}",
+            remedy="leave positive= out: only one of two classes can be the positive one",
+        )
+    if task != "binary" and declaration.threshold != Threshold(0.5):
+        raise DeclarationError(
+            f"{name}: a threshold is declared, but the task is {task}",
+            remedy="leave threshold= out: only a choice between two classes has one",
         )
 
 
@@ -413,6 +422,11 @@ def _names(model: str, role: str, columns: Iterable[str]) -> tuple[str, ...]:
             f"{model}: {role} is the string {columns!r}", remedy=f'write a list: {role}=["{columns}"]'
         )
     return tuple(columns)
+
+
+def _class_name(value: object) -> str:
+    """A class as text: 1.0 is the class 1."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _one_of(names: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from loopwright.declare import Declaration, Gate
+from loopwright.declare import Declaration, Gate, Threshold
 from loopwright.errors import DeclarationError, TrainingError
 from loopwright.training.target import plan_target, target_values
 
@@ -71,10 +71,19 @@ def test_a_gate_on_another_tasks_metric_is_refused() -> None:
         plan_target(declared(gate=Gate("rmse", at_most=1)), series(["a", "b"]))
 
 
+@pytest.mark.parametrize("values", [[0.5, 1.5, 2.5], ["a", "b", "c"] * 5])
+def test_what_only_two_classes_have_is_refused_for_others(values: list[Any]) -> None:
+    with pytest.raises(DeclarationError, match="positive is 'a', but the task is"):
+        plan_target(declared(positive="a"), series(values))
+    with pytest.raises(DeclarationError, match="a threshold is declared, but the task is"):
+        plan_target(declared(threshold=Threshold("f1")), series(values))
+
+
 def test_the_positive_class_is_the_declared_one() -> None:
     plan = plan_target(declared(positive="DOWN"), series(["DOWN", "UP"]))
     assert (plan.positive, plan.classes) == ("DOWN", ("UP", "DOWN"))
     assert plan_target(declared(positive="False"), series([True, False])).positive == "false"
+    assert plan_target(declared(positive="yes"), series(["Yes", "yes"])).positive == "yes"
     with pytest.raises(DeclarationError, match="positive is 'sideways', but 'y' holds 'DOWN' and 'UP'"):
         plan_target(declared(positive="sideways"), series(["DOWN", "UP"]))
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from loopwright.bundle.encoding import category_texts
 from loopwright.bundle.frames import series_values
-from loopwright.declare import METRICS, Declaration, TaskName, check_gate_metric
+from loopwright.declare import METRICS, Declaration, TaskName, check_task
 from loopwright.errors import DeclarationError, TrainingError
 
 FEW_CODES = 20
@@ -45,7 +45,7 @@ def plan_target(declaration: Declaration, values: pl.Series) -> TargetPlan:
             remedy="bring rows with different targets",
         )
     task, why = _task(declaration, values, distinct)
-    check_gate_metric(declaration.name, declaration.gate, task)
+    check_task(declaration, task)
     if task == "regression":
         return TargetPlan(task=task, classes=(), positive=None, note=f"task: regression, because {why}")
     classes = sorted_classes(values)
@@ -137,7 +137,8 @@ def _code_task(declaration: Declaration, values: pl.Series, distinct: int) -> tu
 
 def _positive(declaration: Declaration, classes: tuple[str, ...]) -> tuple[str, str]:
     if declaration.positive is not None:
-        wanted = next((name for name in classes if name.lower() == declaration.positive.lower()), None)
+        alike = [name for name in classes if name.lower() == declaration.positive.lower()]
+        wanted = declaration.positive if declaration.positive in classes else next(iter(alike), None)
         if wanted is None:
             raise DeclarationError(
                 f"{declaration.name}: positive is {declaration.positive!r}, but {declaration.target!r} holds "
