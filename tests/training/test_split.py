@@ -161,6 +161,13 @@ def test_too_few_rows_are_said_with_their_number(declared: Declaration) -> None:
     assert "more rows" in caught.value.remedy
 
 
+def test_rows_that_cannot_be_told_apart_ask_for_a_key() -> None:
+    alike = pl.DataFrame({"shop": ["a", "b"] * 500, "y": range(1000)})
+    with pytest.raises(DataError, match="rows that are alike in every column stay together") as caught:
+        plan_split(Declaration(name="m", source="s", target="y"), alike)
+    assert "key=" in caught.value.remedy
+
+
 def test_lazy_rows_and_frames_give_the_same() -> None:
     rows = pl.DataFrame({"id": range(100), "y": range(100)})
     assert assign(plan_split(KEYED, rows.lazy()), rows.lazy()).equals(assign(plan_split(KEYED, rows), rows))

@@ -172,7 +172,9 @@ def _check_parts(declaration: Declaration, plan: SplitPlan, parts: pl.Series) ->
     for part in PARTS[:3]:
         if counts[part] == 0:
             late = f", and {counts['none']} are left out by label_delay={plan.label_delay!r}" if counts["none"] else ""
-            raise _too_few(declaration, len(parts), f"none of them falls to {part}{late}")
+            alike = f"rows of one {plan.column!r}" if plan.column else "rows that are alike in every column"
+            together = f", for {alike} stay together" if plan.kind == "hash" else ""
+            raise _too_few(declaration, len(parts), f"none of them falls to {part}{late}{together}")
 
 
 def _too_few(declaration: Declaration, rows: int, why: str) -> DataError:
@@ -180,5 +182,6 @@ def _too_few(declaration: Declaration, rows: int, why: str) -> DataError:
     return DataError(
         f"{declaration.name} has {rows} rows with a known target; {why}: they cannot be parted into training, "
         f"validation ({shares.validation:.0%}) and test ({shares.test:.0%})",
-        remedy="bring more rows, or change split=Split(validation=…, test=…)",
+        remedy="bring more rows, change split=Split(validation=…, test=…)"
+        + ("" if declaration.ordered else ", or declare a key= that tells rows apart"),
     )
