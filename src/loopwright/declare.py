@@ -240,6 +240,7 @@ class Declaration:
     threshold: Threshold = field(default_factory=lambda: Threshold(0.5))
     refit: bool = True
     redact: tuple[str, ...] = ()
+    trust: tuple[str, ...] = ()
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -306,7 +307,8 @@ class Tune:
 class Model:
     """A model, as its user declares it: a source, a target, and as many of the three functions as are needed.
 
-    `Model("churn", source="churn.csv", target="Churn")` alone is a whole model. Raises `DeclarationError`.
+    `Model("churn", source="churn.csv", target="Churn")` alone is a whole model. `trust` names features that may all but
+    equal the target, because they are known when predicting. Raises `DeclarationError`.
     """
 
     def __init__(
@@ -333,6 +335,7 @@ class Model:
         threshold: Threshold | None = None,
         refit: bool = True,
         redact: Iterable[str] = (),
+        trust: Iterable[str] = (),
         seed: int = 0,
     ) -> None:
         triggers = tuple(retrain)
@@ -358,6 +361,7 @@ class Model:
             threshold=threshold or Threshold(0.5),
             refit=refit,
             redact=_names(name, "redact", redact),
+            trust=_names(name, "trust", trust),
             seed=seed,
         )
         self.features_function: Callable[[Any], Any] | None = None

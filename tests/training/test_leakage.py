@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -21,9 +23,11 @@ BINARY = (RANDOM.random(N) < 0.1).astype(np.int64)
 CLASSES = RANDOM.integers(0, 4, N)
 
 
-def check(twin: NDArray[np.floating], y: NDArray[np.generic], task: TaskName) -> None:
+def check(
+    twin: NDArray[np.floating], y: NDArray[np.generic], task: TaskName, declared: Declaration = DECLARED
+) -> tuple[str, ...]:
     honest = y + RANDOM.normal(size=len(y))
-    check_twins(ENCODING, np.column_stack([honest, twin]).astype(np.float32), y, task, DECLARED)
+    return check_twins(ENCODING, np.column_stack([honest, twin]).astype(np.float32), y, task, declared)
 
 
 LEAKS: list[tuple[str, NDArray[np.floating], NDArray[np.generic], TaskName]] = [
@@ -46,6 +50,14 @@ def test_a_twin_of_the_target_is_named_with_its_remedy(
     with pytest.raises(FeatureError, match="'twin' all but equals the target 'y'") as caught:
         check(twin, y, task)
     assert "drop=['twin']" in caught.value.remedy
+    assert "trust=['twin']" in caught.value.remedy
+
+
+def test_a_trusted_twin_passes_and_is_said_and_another_one_does_not() -> None:
+    (said,) = check(NUMBER, NUMBER, "regression", replace(DECLARED, trust=("twin",)))
+    assert "'twin' all but equals the target 'y'" in said
+    with pytest.raises(FeatureError, match="'twin'"):
+        check(NUMBER, NUMBER, "regression", replace(DECLARED, trust=("honest",)))
 
 
 HONEST: list[tuple[str, NDArray[np.floating], NDArray[np.generic], TaskName]] = [
@@ -61,4 +73,4 @@ HONEST: list[tuple[str, NDArray[np.floating], NDArray[np.generic], TaskName]] = 
 
 @pytest.mark.parametrize(("twin", "y", "task"), [one[1:] for one in HONEST], ids=[one[0] for one in HONEST])
 def test_an_honest_feature_passes(twin: NDArray[np.floating], y: NDArray[np.generic], task: TaskName) -> None:
-    check(twin, y, task)
+    assert check(twin, y, task) == ()

@@ -20,26 +20,36 @@ LIMIT = 0.999
 ROWS_PER_VALUE = 20
 
 
-def check_twins(encoding: Encoding, X: NDArray[Any], y: NDArray[Any], task: TaskName, declaration: Declaration) -> None:
+def check_twins(
+    encoding: Encoding, X: NDArray[Any], y: NDArray[Any], task: TaskName, declaration: Declaration
+) -> tuple[str, ...]:
     """Raise `FeatureError` where one matrix column alone gives the target away, on up to `ROWS` training rows.
+
+    Of a feature that the declaration trusts it is only said: what is returned are notes.
 
     It does where its correlation with a number, or its ROC-AUC for one of the classes, reaches `LIMIT`; or where
     knowing its value, of few different ones, leaves less than `1 - LIMIT` of the target's variance (of any class's).
     """
     step = max(1, len(y) // ROWS)
     targets = _targets(y[::step], task)
+    notes = []
     for place, name in enumerate(_features(encoding)):
         values = X[::step, place].astype(np.float64)
         known = ~np.isnan(values)
         if known.sum() < ENOUGH:
             continue
         strength = min(_strength(values[known], target[known], task) for target in targets)
-        if strength >= LIMIT:
+        if strength < LIMIT:
+            continue
+        found = f"the feature {name!r} all but equals the target {declaration.target!r} ({strength:.4f} of 1)"
+        if name not in declaration.trust:
             raise FeatureError(
-                f"the feature {name!r} all but equals the target {declaration.target!r} ({strength:.4f} of 1): it is "
-                "most likely known only together with it",
-                remedy=f"declare drop=[{name!r}], or the raw column that the feature is made of",
+                f"{found}: it is most likely known only together with it",
+                remedy=f"declare drop=[{name!r}], or the raw column that the feature is made of; "
+                f"trust=[{name!r}] where it is surely known when predicting",
             )
+        notes.append(f"{found}, and is trusted")
+    return tuple(dict.fromkeys(notes))
 
 
 def _features(encoding: Encoding) -> list[str]:

@@ -110,7 +110,7 @@ def prepare(model: Model, dataset: DatasetVersion, rows: pl.LazyFrame) -> Materi
     read, roles, columns = _open_features(model, rows)
     encoding, said = fit_encoding(roles, read, train)
     data = _fill(model, encoding, read, truth, train, validation, plan.task, classes)
-    check_twins(encoding, data.X, data.y, plan.task, declared)
+    trusted = check_twins(encoding, data.X, data.y, plan.task, declared)
     return Material(
         target=TargetPlan(task=plan.task, classes=classes, positive=plan.positive, note=plan.note),
         split=split,
@@ -118,7 +118,7 @@ def prepare(model: Model, dataset: DatasetVersion, rows: pl.LazyFrame) -> Materi
         inputs=_inputs(model, columns, encoding, dataset),
         data=data,
         trained_until=_newest(declared, rows, train),
-        notes=(plan.note, *_row_notes(targets, known, parts, split), *lost, *said),
+        notes=(plan.note, *_row_notes(targets, known, parts, split), *lost, *said, *trusted),
     )
 
 
