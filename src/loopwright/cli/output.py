@@ -51,7 +51,9 @@ def say(text: str = "") -> None:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Rows for a person; nothing but the heads where there are none."""
-    drawn = Table(*columns, box=None, pad_edge=False, header_style="bold")
+    drawn = Table(box=None, pad_edge=False, header_style="bold")
+    for place, name in enumerate(columns):
+        drawn.add_column(name, no_wrap=place == 0)  # names and ids come first: they are copied from here
     for row in rows:
         drawn.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
     console.print(drawn, highlight=False)

@@ -100,10 +100,7 @@ def verify(endpoint: str | None = None, *, common: Common = Common()) -> int:  #
         answer(faults)
     else:
         for name, found in faults.items():
-            say(
-                f"{name}: "
-                + ("; ".join(found) if found else f"{len(ledger.chain(storage, name))} revisions, all sound")
-            )
+            say(f"{name}: {'; '.join(found) or f'sound, up to revision {ledger.length(storage, name)}'}")
     return 1 if any(faults.values()) else 0
 
 

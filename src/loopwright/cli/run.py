@@ -8,6 +8,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from loopwright.bootstrap.platform import Platform
@@ -48,8 +49,8 @@ def run(
     thread.join()
     beat = worker.tick()
     for trouble in beat.troubles:
-        if not common.json:
-            say(f"[yellow]{trouble}[/]")
+        if not common.json and not (ended.fault and ended.fault.message in trouble):  # which is told below
+            say(f"[yellow]{escape(trouble)}[/]")
     _tell(platform, ended, as_json=common.json)
     platform.close()
     return 0 if ended.status == "succeeded" else 1
@@ -65,8 +66,11 @@ def _follow(platform: Platform, run_id: str, thread: threading.Thread, *, quiet:
             current = platform.journal.get(run_id)
             live.update(_picture(current, platform.journal.stages(run_id)))
             if current.status in ENDED:
-                return current
+                break
             thread.join(0.15)
+    if not console.is_terminal:
+        say()  # in a file or a pipe the picture ends without a line's end
+    return current
 
 
 def _picture(run: Run, stages: list[StageRecord]) -> Table:
@@ -75,13 +79,13 @@ def _picture(run: Run, stages: list[StageRecord]) -> Table:
     for stage in stages:
         mark = {"succeeded": "[green]✓[/]", "failed": "[red]✗[/]", "running": "[cyan]▸[/]"}[stage.status]
         seconds = f"{(stage.finished - stage.started).total_seconds():.1f} s" if stage.finished else ""
-        said = stage.progress if stage.status == "running" else gist(stage)
-        drawn.add_row(mark, stage.name.replace("_", " "), said, seconds)
+        said = gist(stage) if stage.status == "succeeded" else stage.progress
+        drawn.add_row(mark, stage.name.replace("_", " "), escape(said), seconds)
     return drawn
 
 
 def gist(stage: StageRecord) -> str:
-    """What a stage made, in a few words."""
+    """What a finished stage made, in a few words."""
     result = stage.result if isinstance(stage.result, dict) else {}
     match stage.name:
         case "dataset_version":
@@ -115,13 +119,13 @@ def _tell(platform: Platform, ended: Run, *, as_json: bool) -> None:
         return
     for name in ("candidate", "evaluation_report"):
         for note in (stages.get(name) or {}).get("notes", ()):
-            say(f"  [dim]{note}[/]")
+            say(f"  [dim]{escape(note)}[/]")
     if gate := stages.get("gate_decision"):
         reasons(from_plain(gate["decision"], Decision).reasons)
     if ended.status == "succeeded":
         say(f"[bold green]version {stages['model_version']['number']} of {ended.model} passed its gate[/]")
         say("`loopwright up` serves it and watches it; `loopwright status` says how it stands")
     else:
-        say(f"[bold red]{ended.status}[/]: {ended.summary}")
+        say(f"[bold red]{ended.status}[/]: {escape(ended.summary)}")
         if ended.fault and ended.fault.remedy:
-            say(f"  {ended.fault.remedy}")
+            say(f"  {escape(ended.fault.remedy)}")

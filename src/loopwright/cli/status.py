@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 from cyclopts import Parameter
+from rich.markup import escape
 
 from loopwright.cli.output import Common, answer, say, table
 from loopwright.core.codec import to_plain
 from loopwright.rollout import ledger
+from loopwright.traffic.records import EndpointRevision
 
 
 def status(
@@ -29,6 +31,21 @@ def status(
     if not live and not latest:
         say("nothing has run yet: `loopwright run` turns the loop once")
         return 0
+    if live:
+        _endpoints(live)
+    for rollout in rollouts:
+        said = "; ".join(reason.text for reason in rollout.reasons)
+        say(f"[cyan]{rollout.model} v{rollout.version}[/] {rollout.status}, step {rollout.step + 1}: {escape(said)}")
+    table(
+        ("run", "model", "status", "cause", "what came of it"),
+        ((one.id, one.model, one.status, one.cause, one.summary) for one in latest),
+    )
+    for alert in alerts:
+        say(f"[yellow]{alert.severity}[/] {alert.title}: {escape(alert.text)}")
+    return 0
+
+
+def _endpoints(live: list[EndpointRevision]) -> None:
     table(
         ("endpoint", "revision", "serves", "since"),
         (
@@ -41,14 +58,4 @@ def status(
             for one in live
         ),
     )
-    for rollout in rollouts:
-        said = "; ".join(reason.text for reason in rollout.reasons)
-        say(f"[cyan]{rollout.model} v{rollout.version}[/] {rollout.status}, step {rollout.step + 1}: {said}")
     say()
-    table(
-        ("run", "model", "status", "cause", "what came of it"),
-        ((one.id, one.model, one.status, one.cause, one.summary) for one in latest),
-    )
-    for alert in alerts:
-        say(f"[yellow]{alert.severity}[/] {alert.title}: {alert.text}")
-    return 0

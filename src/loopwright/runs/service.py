@@ -38,7 +38,7 @@ class Journal:
         with self.state.read() as connection:
             row = connection.execute(select(RUNS).where(RUNS.c.id == run_id)).mappings().first()
         if row is None:
-            raise NotFoundError(f"there is no run {run_id}", remedy="`loopwright status --runs` lists them")
+            raise NotFoundError(f"there is no run {run_id}", remedy="`loopwright runs list` shows them")
         return run_of(row)
 
     def runs(
