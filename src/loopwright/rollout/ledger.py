@@ -53,7 +53,7 @@ def append(storage: Storage, revision: EndpointRevision, *, after: EndpointRevis
         return there
     raise ConflictError(
         f"endpoint {revision.endpoint} was changed by {there.actor} at {there.at:%H:%M:%S} ({there.reason})",
-        remedy=f"nothing of yours was applied; look at `loopwright rollout ledger {revision.endpoint}` and decide again",
+        remedy=f"nothing of yours was applied: see `loopwright rollout ledger {revision.endpoint}`, decide again",
     )
 
 
