@@ -66,7 +66,7 @@ def write_project(root: Path, model: str = MODEL) -> None:
 
 def open_here(root: Path, *, clock: Clock | None = None, **settings: object) -> Session:
     """The project opened, with compute and hosting in this process and without MLflow unless asked for."""
-    platform = open_platform(root, overrides={"tracking": "off", **settings}, clock=clock)
+    platform = open_platform(root, overrides={"tracking": "off", "window_seconds": 0.1, **settings}, clock=clock)
     scratch = root / ".loopwright" / "scratch"
 
     def work(document):

@@ -15,6 +15,7 @@ from loopwright.declare import Canary
 from loopwright.monitoring.service import Monitors
 from loopwright.registry.records import ModelVersion
 from loopwright.registry.service import Registry
+from loopwright.rollout import ledger
 from loopwright.rollout.service import Rollouts
 from loopwright.runs.service import Journal
 from loopwright.state.engine import State
@@ -120,7 +121,7 @@ def traffic(storage: MemoryStorage, clock: VirtualClock) -> Callable[..., None]:
         sequence[0] += 1
         summary = WindowSummary(
             endpoint="demand",
-            revision=1,
+            revision=ledger.length(storage, "demand"),
             variant="champion",
             version=version,
             start=clock.now(),

@@ -13,6 +13,7 @@ from loopwright.core.codec import to_json
 from loopwright.core.decision import Decision
 from loopwright.registry.records import ModelVersion
 from loopwright.registry.service import Registry
+from loopwright.rollout import ledger
 from loopwright.rollout.service import Rollouts
 from loopwright.state.engine import State
 from loopwright.state.schema import prepare
@@ -42,16 +43,16 @@ def registry(state: State, clock: VirtualClock) -> Registry:
 
 @pytest.fixture
 def rollouts(state: State, storage: MemoryStorage, registry: Registry, clock: VirtualClock) -> Rollouts:
-    return Rollouts(state, storage, registry, clock)
+    return Rollouts(state, storage, registry, clock, window_seconds=1)
 
 
 @pytest.fixture
 def version(registry: Registry, clock: VirtualClock) -> Callable[..., ModelVersion]:
-    def register(name: str, *, needs_approval: bool = False) -> ModelVersion:
+    def register(name: str, *, model: str = "demand", needs_approval: bool = False) -> ModelVersion:
         return registry.register(
             ModelVersion(
                 id=name,
-                model="demand",
+                model=model,
                 number=0,
                 run=f"run-{name}",
                 task="regression",
@@ -71,16 +72,25 @@ def version(registry: Registry, clock: VirtualClock) -> Callable[..., ModelVersi
 
 @pytest.fixture
 def traffic(storage: MemoryStorage, clock: VirtualClock) -> Traffic:
-    """`traffic(version, requests, errors=0, ms=2.0)`: a second's window of a variant, as a server would write it."""
+    """`traffic(version, requests, errors=0, ms=2.0)`: a variant's window, as a server writes it."""
     sequence = [0]
 
-    def send(version: int, requests: int, *, errors: int = 0, ms: float = 2.0, variant: str = "challenger") -> None:
+    def send(
+        version: int,
+        requests: int,
+        *,
+        errors: int = 0,
+        ms: float = 2.0,
+        variant: str = "challenger",
+        revision: int | None = None,
+        seconds: float = 1.0,
+    ) -> None:
         latency = [0] * (len(LATENCY_EDGES_MS) + 1)
-        latency[next(place for place, edge in enumerate(LATENCY_EDGES_MS) if edge >= ms)] = requests
-        clock.sleep(1)
+        latency[next(place for place, edge in enumerate(LATENCY_EDGES_MS) if edge >= ms)] = requests - errors
+        clock.sleep(seconds)
         summary = WindowSummary(
             endpoint="demand",
-            revision=1,
+            revision=revision or ledger.length(storage, "demand"),
             variant=variant,
             version=version,
             start=clock.now() - timedelta(seconds=1),

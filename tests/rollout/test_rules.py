@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,8 @@ from hypothesis import strategies as st
 from scipy.stats import fisher_exact
 
 from loopwright.rollout.records import RolloutPlan, VariantEvidence
-from loopwright.rollout.rules import decide_step, more_failures_p
+from loopwright.rollout.rules import decide_step as decide_any
+from loopwright.rollout.rules import more_failures_p
 
 PLAN = RolloutPlan(
     strategy="Canary",
@@ -20,6 +23,7 @@ PLAN = RolloutPlan(
     max_latency_ratio=2.0,
 )
 counts = st.integers(0, 400)
+decide_step = partial(decide_any, weight=10, unseen_seconds=5)
 
 
 @given(counts, counts, counts, counts)

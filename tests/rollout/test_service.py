@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from loopwright.declare import BlueGreen, Canary
-from loopwright.errors import ConflictError, NotFoundError
+from loopwright.errors import ConflictError, NotFoundError, StorageError
 from loopwright.rollout import ledger
+from loopwright.rollout.service import Rollouts
 
 POLICY = Canary(steps=(10, 50, 100), interval="10s", min_requests=20, patience="1h")
 
@@ -83,7 +84,7 @@ def test_a_slow_challenger_is_aborted(rollouts, version, traffic) -> None:
 def test_an_endpoint_that_nobody_asks_moves_on_by_time(rollouts, version, clock) -> None:
     live(rollouts, version)
     for _ in range(3):
-        clock.sleep(11)
+        clock.sleep(14)
         rollouts.tick()
     assert rollouts.get("r2").status == "promoted"
 
@@ -162,3 +163,147 @@ def test_the_ledger_shows_a_change_made_behind_its_back(rollouts, version) -> No
     assert ledger.verify(rollouts.storage, "demand") == [
         "revision 2 does not name the one before it: it or its predecessor was changed"
     ]
+
+
+def test_requests_in_a_window_that_began_before_the_step_count(rollouts, version, traffic, clock) -> None:
+    rollouts.request(version("v1"), POLICY, rollout_id="r1")
+    clock.sleep(-30)  # the window was half over when the challenger came
+    rollouts.request(version("v2"), POLICY, rollout_id="r2")
+    clock.sleep(-30)
+    traffic(2, 30, seconds=60)
+    clock.sleep(10)
+    rollouts.tick()
+    assert rollouts.get("r2").step == 1
+
+
+def test_what_an_earlier_step_saw_is_no_evidence_for_this_one(rollouts, version, traffic, clock) -> None:
+    live(rollouts, version)
+    traffic(2, 30)
+    clock.sleep(10)
+    rollouts.tick()
+    traffic(2, 30, revision=2)
+    clock.sleep(20)
+    assert rollouts.tick() == []
+    assert "answered 0 of 20" in rollouts.get("r2").reasons[-1].text
+
+
+def test_nobody_is_said_to_ask_before_the_servers_could_have_told(state, storage, registry, version, clock) -> None:
+    rollouts = Rollouts(state, storage, registry, clock, window_seconds=60)
+    live(rollouts, version)
+    clock.sleep(11)
+    assert rollouts.tick() == []
+    assert "may still be on their way" in rollouts.get("r2").reasons[-1].text
+    clock.sleep(70)
+    assert [one.step for one in rollouts.tick()] == [1]
+
+
+def test_a_challenger_that_answers_nothing_is_aborted(rollouts, version, traffic) -> None:
+    live(rollouts, version)
+    traffic(1, 200, variant="champion")
+    traffic(2, 20, errors=20)
+    rollouts.tick()
+    assert rollouts.get("r2").status == "aborted"
+    assert "challenger failed 20 of 20" in ledger.newest(rollouts.storage, "demand").reason
+
+
+def test_a_challenger_that_no_server_takes_up_does_not_win_by_patience(rollouts, version, traffic, clock) -> None:
+    live(rollouts, version)
+    traffic(1, 200, variant="champion", revision=1)
+    clock.sleep(3600)
+    rollouts.tick()
+    assert rollouts.get("r2").status == "aborted"
+    assert "none of 200 requests reached the challenger" in ledger.newest(rollouts.storage, "demand").reason
+
+
+def test_summaries_are_read_once(rollouts, version, traffic, monkeypatch) -> None:
+    live(rollouts, version)
+    traffic(2, 5)
+    rollouts.tick()
+    get, read = rollouts.storage.get, []
+    monkeypatch.setattr(rollouts.storage, "get", lambda key: (read.append(key), get(key))[1])
+    traffic(2, 5)
+    rollouts.tick()
+    assert len([key for key in read if key.startswith("summaries/")]) == 1
+
+
+def test_a_person_who_steps_in_while_the_loop_decides_wins(rollouts, version, traffic, clock, monkeypatch) -> None:
+    rollouts.request(version("v1"), POLICY, rollout_id="r1")
+    rollouts.request(version("v2"), BlueGreen(interval="10s", min_requests=20), rollout_id="r2")
+    traffic(2, 30)
+    clock.sleep(10)
+    decide = rollouts._decision
+
+    def meanwhile(rollout):
+        decision = decide(rollout)
+        rollouts.abort("demand", actor="ann")
+        return decision
+
+    monkeypatch.setattr(rollouts, "_decision", meanwhile)
+    with pytest.raises(ConflictError, match="changed by ann"):
+        rollouts.tick()
+    assert weights(rollouts) == {1: 100}
+    assert rollouts.get("r2").status == "aborted"
+
+
+def test_what_was_aborted_meanwhile_is_not_approved(rollouts, version, monkeypatch) -> None:
+    rollouts.request(version("v1"), POLICY, rollout_id="r1")
+    rollouts.request(version("v2", needs_approval=True), POLICY, rollout_id="r2")
+    seen = rollouts.get("r2")
+    rollouts.abort("demand", actor="ann")
+    get, looks = rollouts.get, [seen]
+    monkeypatch.setattr(rollouts, "get", lambda name: looks.pop() if looks else get(name))
+    with pytest.raises(ConflictError, match="aborted"):
+        rollouts.approve("r2", actor="bob")
+    assert weights(rollouts) == {1: 100}
+
+
+def test_columns_are_redacted_from_the_first_request_on_whoever_lets_it_begin(rollouts, version) -> None:
+    rollouts.request(version("v1", needs_approval=True), POLICY, rollout_id="r1", redact=("email",))
+    rollouts.approve("r1", actor="ann")
+    assert ledger.newest(rollouts.storage, "demand").capture.redact == ("email",)
+    rollouts.request(version("v2"), POLICY, rollout_id="r2", redact=("email", "name"))
+    assert ledger.newest(rollouts.storage, "demand").capture.redact == ("email", "name")
+
+
+def test_a_crash_before_the_older_rollout_was_superseded_is_made_good(rollouts, version, monkeypatch) -> None:
+    rollouts.request(version("v1"), POLICY, rollout_id="r1")
+    rollouts.request(version("v2", needs_approval=True), POLICY, rollout_id="r2")
+    third = version("v3")
+    with monkeypatch.context() as crash:
+        crash.setattr(rollouts, "_supersede", lambda _: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            rollouts.request(third, POLICY, rollout_id="r3")
+    rollouts.request(third, POLICY, rollout_id="r3")
+    assert rollouts.get("r2").status == "aborted"
+    assert weights(rollouts) == {1: 90, 3: 10}
+
+
+def test_one_rollouts_trouble_does_not_keep_the_others(rollouts, version, clock) -> None:
+    live(rollouts, version)
+    rollouts.request(version("c1", model="churn"), POLICY, rollout_id="c1")
+    rollouts.request(version("c2", model="churn"), POLICY, rollout_id="c2")
+    rollouts.storage.put("endpoints/churn/00000002.json", b"{")
+    clock.sleep(14)
+    with pytest.raises(StorageError, match="churn"):
+        rollouts.tick()
+    assert rollouts.get("r2").step == 1
+
+
+def test_each_rollback_goes_back_one_further(rollouts, version) -> None:
+    for name in ("v1", "v2", "v3"):
+        rollouts.request(version(name), POLICY, rollout_id=name)
+        if name != "v1":
+            rollouts.promote("demand", actor="ann")
+    rollouts.rollback("demand", actor="ann")
+    assert weights(rollouts) == {2: 100}
+    rollouts.rollback("demand", actor="ann")
+    assert weights(rollouts) == {1: 100}
+    with pytest.raises(NotFoundError, match="no other champion"):
+        rollouts.rollback("demand", actor="ann")
+
+
+def test_a_rollback_during_a_rollout_goes_back_to_the_champion_alone(rollouts, version) -> None:
+    live(rollouts, version)
+    rollouts.rollback("demand", actor="ann")
+    assert weights(rollouts) == {1: 100}
+    assert rollouts.get("r2").status == "aborted"

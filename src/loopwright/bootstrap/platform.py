@@ -76,7 +76,8 @@ class Platform:
 
     @cached_property
     def rollouts(self) -> Rollouts:
-        return Rollouts(self.state, self.storage, self.registry, self.clock)
+        window_seconds = self.settings.window_seconds
+        return Rollouts(self.state, self.storage, self.registry, self.clock, window_seconds=window_seconds)
 
     @cached_property
     def monitors(self) -> Monitors:

@@ -14,7 +14,7 @@ Action = Literal["advance", "hold", "abort"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RolloutPlan:
-    """A policy as the rollout keeps it: weights in percent, lengths of time in seconds."""
+    """A policy as the rollout keeps it: weights in percent, lengths of time in seconds, columns not to be captured."""
 
     strategy: str
     steps: tuple[int, ...]
@@ -22,6 +22,7 @@ class RolloutPlan:
     patience_seconds: float
     min_requests: int
     max_latency_ratio: float
+    redact: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +52,7 @@ class Rollout:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VariantEvidence:
-    """What was seen of a variant: requests, failed ones, p99 latency in milliseconds (None with nothing seen)."""
+    """What was seen of a variant: requests, the failed ones among them, p99 latency in milliseconds (None: unknown)."""
 
     requests: int = 0
     errors: int = 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from loopwright.core.decision import Reason
+from loopwright.core.decision import Finding, Reason
 from loopwright.rollout.records import RolloutPlan, StepDecision, VariantEvidence
 
 ALPHA = 0.001
@@ -18,18 +18,28 @@ ALONE_ERROR_SHARE = 0.05
 
 
 def decide_step(
-    plan: RolloutPlan, seconds: float, challenger: VariantEvidence, champion: VariantEvidence, others: int
+    plan: RolloutPlan,
+    seconds: float,
+    challenger: VariantEvidence,
+    champion: VariantEvidence,
+    asked: int,
+    *,
+    weight: int,
+    unseen_seconds: float,
 ) -> StepDecision:
-    """What to do with a step that has lasted `seconds`.
+    """What to do with a step that has lasted `seconds` and gives the challenger `weight` percent.
 
-    `challenger` was seen during this step, `champion` since the rollout began; `others` are the endpoint's requests to
-    any variant during this step. A guard that fails aborts at once; otherwise the step must have lasted its interval
-    and the challenger must have answered `min_requests`, or nobody asked anything, or patience has run out.
+    `challenger` was seen during this step, `champion` since the rollout began; `asked` are the endpoint's requests to
+    any variant during this step. What was asked in the last `unseen_seconds` may not be known yet. A guard that fails
+    aborts at once; otherwise the step must have lasted its interval and the challenger must have had `min_requests`,
+    or nobody asked anything, or patience has run out.
     """
     guards = (_errors(challenger, champion), _latency(plan, challenger, champion))
     if any(guard.finding == "fail" for guard in guards):
         return StepDecision(action="abort", reasons=guards)
-    waiting = _enough(plan, seconds, challenger, others)
+    waiting = _enough(plan, seconds, challenger, asked, weight, unseen_seconds)
+    if waiting.finding == "fail":
+        return StepDecision(action="abort", reasons=(*guards, waiting))
     return StepDecision(action="advance" if waiting.finding == "pass" else "hold", reasons=(*guards, waiting))
 
 
@@ -59,23 +69,28 @@ def _latency(plan: RolloutPlan, challenger: VariantEvidence, champion: VariantEv
     return Reason(rule="latency", finding="fail" if slow else "pass", text=text, figures=figures)
 
 
-def _enough(plan: RolloutPlan, seconds: float, challenger: VariantEvidence, others: int) -> Reason:
-    figures = {"seconds": seconds, "requests": float(challenger.requests)}
+def _enough(
+    plan: RolloutPlan, seconds: float, challenger: VariantEvidence, asked: int, weight: int, unseen_seconds: float
+) -> Reason:
+    answered = challenger.requests - challenger.errors
+    figures = {"seconds": seconds, "requests": float(challenger.requests), "asked": float(asked)}
 
-    def reason(enough: bool, text: str) -> Reason:
-        return Reason(rule="enough", finding="pass" if enough else "warn", text=text, figures=figures)
+    def reason(finding: Finding, text: str) -> Reason:
+        return Reason(rule="enough", finding=finding, text=text, figures=figures)
 
     if seconds < plan.interval_seconds:
-        return reason(False, f"the step has lasted {seconds:.0f} of {plan.interval_seconds:.0f} seconds")
-    if challenger.requests >= plan.min_requests:
-        return reason(True, f"challenger answered {challenger.requests} requests in {seconds:.0f} seconds")
-    if challenger.requests == 0 and others == 0:
-        return reason(True, f"nobody asked anything for {seconds:.0f} seconds, so nobody is at risk")
-    if seconds >= plan.patience_seconds:
-        return reason(
-            True, f"patience ran out with {challenger.requests} of {plan.min_requests} requests, none against"
-        )
-    return reason(False, f"challenger answered {challenger.requests} of {plan.min_requests} requests")
+        return reason("warn", f"the step has lasted {seconds:.0f} of {plan.interval_seconds:.0f} seconds")
+    if answered >= plan.min_requests:
+        return reason("pass", f"challenger answered {answered} requests in {seconds:.0f} seconds")
+    if asked == 0:
+        if seconds < plan.interval_seconds + unseen_seconds:
+            return reason("warn", "no requests so far; the latest may still be on their way")
+        return reason("pass", f"nobody asked anything for {seconds:.0f} seconds, so nobody is at risk")
+    if seconds < plan.patience_seconds:
+        return reason("warn", f"challenger answered {answered} of {plan.min_requests} requests")
+    if challenger.requests == 0 and (1 - weight / 100) ** asked < ALPHA:
+        return reason("fail", f"none of {asked} requests reached the challenger: no server serves it")
+    return reason("pass", f"patience ran out with {answered} of {plan.min_requests} requests, none against")
 
 
 def more_failures_p(challenger: VariantEvidence, champion: VariantEvidence) -> float:

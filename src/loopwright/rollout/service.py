@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select, update
@@ -14,27 +15,38 @@ from loopwright.core.decision import Reason
 from loopwright.core.event import Event
 from loopwright.core.ids import derived_id
 from loopwright.declare import RolloutPolicy
-from loopwright.errors import ConflictError, NotFoundError
+from loopwright.errors import ConflictError, LoopwrightError, NotFoundError
 from loopwright.ports.storage import Storage
 from loopwright.registry.records import ModelVersion
 from loopwright.registry.service import Registry
 from loopwright.rollout import ledger
-from loopwright.rollout.evidence import evidence, summaries
-from loopwright.rollout.records import Rollout, RolloutPlan, RolloutStatus, StepDecision
+from loopwright.rollout.evidence import asked, evidence, summaries
+from loopwright.rollout.records import Rollout, RolloutPlan, RolloutStatus, StepDecision, VariantEvidence
 from loopwright.rollout.rules import decide_step
 from loopwright.rollout.store import ROLLOUTS, rollout_of
 from loopwright.state.engine import State, insert_once
 from loopwright.state.outbox import emit
 from loopwright.traffic.records import CapturePolicy, EndpointRevision, Variant
+from loopwright.traffic.summary import WindowSummary
 
 CHAMPION, CHALLENGER = "champion", "challenger"
+
+SENDING_SECONDS = 2.0
+"""How long a server may take from the end of a window until its summary lies in the object store."""
+
+SKEW = timedelta(minutes=5)
+"""How far a server's clock may be from ours: summaries are told apart by their revision, not by our time."""
 
 
 class Rollouts:
     """What is on its way to an endpoint, and the verbs that move it. Raise `ConflictError` when late."""
 
-    def __init__(self, state: State, storage: Storage, registry: Registry, clock: Clock) -> None:
+    def __init__(
+        self, state: State, storage: Storage, registry: Registry, clock: Clock, *, window_seconds: float = 60.0
+    ) -> None:
         self.state, self.storage, self.registry, self.clock = state, storage, registry, clock
+        self._unseen_seconds = window_seconds + SENDING_SECONDS
+        self._read: dict[str, dict[str, WindowSummary]] = {}
 
     # Asking
 
@@ -47,7 +59,7 @@ class Rollouts:
         return rollout_of(row)
 
     def rollouts(
-        self, *, model: str | None = None, statuses: tuple[RolloutStatus, ...] = (), limit: int = 50
+        self, *, model: str | None = None, statuses: tuple[RolloutStatus, ...] = (), limit: int | None = 50
     ) -> list[Rollout]:
         """Rollouts, newest first."""
         query = select(ROLLOUTS).order_by(ROLLOUTS.c.requested.desc(), ROLLOUTS.c.id.desc()).limit(limit)
@@ -97,7 +109,7 @@ class Rollouts:
             endpoint=version.model,
             version=version.number,
             champion=champion.version if champion else None,
-            plan=_plan(policy),
+            plan=_plan(policy, redact),
             status="awaiting_approval" if version.needs_approval else "running",
             step=-1,
             step_started=now,
@@ -106,26 +118,43 @@ class Rollouts:
             actor=actor,
         )
         with self.state.write() as connection:
-            fresh = insert_once(connection, ROLLOUTS, _row(values))
-        if fresh:
-            self._supersede(values)
+            insert_once(connection, ROLLOUTS, _row(values))
         rollout = self.get(rollout_id)
-        return self._enter(rollout, 0, redact) if rollout.status == "running" and rollout.step < 0 else rollout
+        if rollout.finished is None and rollout.step < 0:
+            self._supersede(rollout)
+        if rollout.status == "running" and rollout.step < 0:
+            return self._enter(rollout, ledger.newest(self.storage, rollout.endpoint), 0)
+        return rollout
 
     def approve(self, rollout_id: str, *, actor: str) -> Rollout:
         """Let a rollout that waits for a person begin."""
         rollout = self.get(rollout_id)
-        if rollout.status != "awaiting_approval":
-            raise ConflictError(
-                f"rollout {rollout_id} is {rollout.status}", remedy="only a waiting one can be approved"
-            )
-        approved = Reason(rule="approval", finding="pass", text=f"approved by {actor}")
-        rollout = self._change(rollout, status="running", reasons=(*rollout.reasons, approved), actor=actor)
-        return self._enter(rollout, 0, ())
+        current = ledger.newest(self.storage, rollout.endpoint)
+        if rollout.status == "awaiting_approval":
+            said = Reason(rule="approval", finding="pass", text=f"approved by {actor}")
+            approved = self._change(rollout, status="running", reasons=(*rollout.reasons, said), actor=actor)
+            if approved.status == "running":
+                return self._enter(approved, current, 0)
+            rollout = approved
+        raise ConflictError(f"rollout {rollout_id} is {rollout.status}", remedy="only a waiting one can be approved")
 
     def tick(self) -> list[Rollout]:
-        """Look at every running rollout and do what its evidence says; the ones that moved."""
-        return [moved for rollout in self.rollouts(statuses=("running",)) if (moved := self._advance(rollout))]
+        """Look at every running rollout and do what its evidence says; the ones that moved.
+
+        One rollout's trouble does not keep the others from their turn; the first trouble is raised at the end.
+        """
+        running = self.rollouts(statuses=("running",), limit=None)
+        self._read = {one.id: self._read.get(one.id, {}) for one in running}
+        moved: list[Rollout] = []
+        troubles: list[LoopwrightError] = []
+        for rollout in running:
+            try:
+                moved += [now] if (now := self._advance(rollout)) else []
+            except LoopwrightError as trouble:
+                troubles.append(trouble)
+        if troubles:
+            raise troubles[0]
+        return moved
 
     def promote(
         self, model: str, *, actor: str, reason: str = "promoted by hand", rollout_id: str | None = None
@@ -134,29 +163,33 @@ class Rollouts:
 
         Raises `ConflictError` where it is not the one that `rollout_id` names.
         """
-        return self._promote(self._under_way(model, rollout_id), actor, reason)
+        current = ledger.newest(self.storage, model)  # before the rollout is looked at: a change in between is seen
+        return self._promote(self._under_way(model, rollout_id), current, actor, reason)
 
     def abort(
         self, model: str, *, actor: str, reason: str = "aborted by hand", rollout_id: str | None = None
     ) -> Rollout:
         """End the model's rollout now; the champion takes all traffic again. Raises as `promote` does."""
+        current = ledger.newest(self.storage, model)
         rollout = self._under_way(model, rollout_id)
         said = Reason(rule="abort", finding="fail", text=reason)
-        return self._abort(rollout, (said,), actor)
+        return self._abort(rollout, current, (said,), actor)
 
     def rollback(self, model: str, *, actor: str, reason: str = "rolled back by hand") -> EndpointRevision:
-        """Make the champion before this one champion again. Raises `NotFoundError` where there was none."""
+        """Go back: to the champion alone where another version takes traffic, else to the champion before this one.
+
+        Again goes back one further. Ends the model's rollout. Raises `NotFoundError` where there is none to go back to.
+        """
         current = self._newest(model)
-        now_champion = current.variant(CHAMPION)
-        for earlier in reversed(ledger.chain(self.storage, model)):
-            before = earlier.variant(CHAMPION)
-            if before and len(earlier.variants) == 1 and (not now_champion or before.version != now_champion.version):
-                break
-        else:
+        champions = _champions(ledger.chain(self.storage, model))
+        if len(current.variants) == 1:
+            champions.pop()
+        if not champions:
             raise NotFoundError(
                 f"{model} has had no other champion to go back to", remedy="`loopwright rollout ledger`"
             )
-        revision = self._write(current, (replace(before, weight=100),), actor, reason, f"rollback of {current.number}")
+        variants = (replace(champions[-1], weight=100),)
+        revision = self._write(current, variants, actor, reason, f"{_ROLLBACK}{current.number}")
         if (rollout := self.active(model)) is not None:
             self._end(rollout, "aborted", (Reason(rule="rollback", finding="fail", text=reason),))
         return revision
@@ -166,7 +199,7 @@ class Rollouts:
     def _advance(self, rollout: Rollout) -> Rollout | None:
         current = ledger.newest(self.storage, rollout.endpoint)
         if rollout.step < 0:
-            return self._enter(rollout, 0, ())
+            return self._enter(rollout, current, 0)
         if current is not None and current.number > rollout.revision:
             if current.cause.startswith(f"{rollout.id}:"):  # written just before a crash; take it up
                 return self._resume(rollout, current)
@@ -176,38 +209,44 @@ class Rollouts:
             return self._end(rollout, "aborted", (reason,))
         decision = self._decision(rollout)
         if decision.action == "abort":
-            return self._abort(rollout, decision.reasons, "loop")
+            return self._abort(rollout, current, decision.reasons, "loop")
         if decision.action == "hold":
             if decision.reasons != rollout.reasons:
                 self._change(rollout, reasons=decision.reasons)
             return None
         if rollout.step + 1 < len(rollout.plan.steps):
-            return self._enter(replace(rollout, reasons=decision.reasons), rollout.step + 1, ())
-        return self._promote(rollout, "loop", "; ".join(reason.text for reason in decision.reasons))
+            return self._enter(replace(rollout, reasons=decision.reasons), current, rollout.step + 1)
+        return self._promote(rollout, current, "loop", "; ".join(reason.text for reason in decision.reasons))
 
     def _decision(self, rollout: Rollout) -> StepDecision:
         now = self.clock.now()
-        windows = summaries(self.storage, rollout.endpoint, rollout.started or rollout.requested, now)
-        this_step = [one for one in windows if one.start >= rollout.step_started]
-        champion = evidence(windows, rollout.champion) if rollout.champion is not None else evidence((), 0)
+        began = rollout.started or rollout.requested
+        known = self._read.setdefault(rollout.id, {})
+        seen = summaries(self.storage, rollout.endpoint, began - SKEW, now + SKEW, known=known)
+        first = rollout.revision - rollout.step  # each step is one revision, and nobody else's may come between
+        this_step = [one for one in seen if one.revision == rollout.revision]
+        # Servers that have not taken the step's revision up still answer for an earlier one.
+        late = [one for one in seen if one.revision < rollout.revision and one.start >= rollout.step_started]
+        since_first = [one for one in seen if one.revision >= first]
         return decide_step(
             rollout.plan,
             (now - rollout.step_started).total_seconds(),
             evidence(this_step, rollout.version),
-            champion,
-            sum(one.requests + sum(one.errors.values()) for one in this_step),
+            evidence(since_first, rollout.champion) if rollout.champion is not None else VariantEvidence(),
+            asked(this_step) + asked(late),
+            weight=rollout.plan.steps[rollout.step],
+            unseen_seconds=self._unseen_seconds,
         )
 
-    def _enter(self, rollout: Rollout, step: int, redact: tuple[str, ...]) -> Rollout:
-        current = ledger.newest(self.storage, rollout.endpoint)
+    def _enter(self, rollout: Rollout, current: EndpointRevision | None, step: int) -> Rollout:
         champion = current.variant(CHAMPION) if current else None
         if champion is None or champion.version == rollout.version:
-            return self._promote(rollout, rollout.actor, "the first version goes live at once", redact)
+            return self._promote(rollout, current, rollout.actor, "the first version goes live at once")
         weight = rollout.plan.steps[step]
         challenger = self._variant(rollout, CHALLENGER, weight)
         variants = (replace(champion, weight=100 - weight), challenger)
         text = f"version {rollout.version} takes {weight} %"
-        revision = self._write(current, variants, rollout.actor, text, f"{rollout.id}:step-{step}")
+        revision = self._write(current, variants, rollout.actor, text, f"{rollout.id}:step-{step}", rollout.plan.redact)
         now = self.clock.now()
         return self._change(
             rollout,
@@ -227,26 +266,30 @@ class Rollouts:
         started = rollout.started or current.at
         return self._change(rollout, step=step, step_started=current.at, started=started, revision=current.number)
 
-    def _promote(self, rollout: Rollout, actor: str, reason: str, redact: tuple[str, ...] = ()) -> Rollout:
-        current = ledger.newest(self.storage, rollout.endpoint)
+    def _promote(self, rollout: Rollout, current: EndpointRevision | None, actor: str, reason: str) -> Rollout:
         variants = (self._variant(rollout, CHAMPION, 100),)
-        revision = self._write(current, variants, actor, reason, f"{rollout.id}:promote", rollout.endpoint, redact)
+        cause = f"{rollout.id}:promote"
+        revision = self._write(current, variants, actor, reason, cause, rollout.plan.redact, rollout.endpoint)
         said = Reason(rule="promote", finding="pass", text=reason)
         return self._end(replace(rollout, revision=revision.number), "promoted", (*rollout.reasons, said))
 
-    def _abort(self, rollout: Rollout, reasons: tuple[Reason, ...], actor: str) -> Rollout:
-        current = ledger.newest(self.storage, rollout.endpoint)
+    def _abort(
+        self, rollout: Rollout, current: EndpointRevision | None, reasons: tuple[Reason, ...], actor: str
+    ) -> Rollout:
         champion = current.variant(CHAMPION) if current else None
-        if current is not None and champion is not None and len(current.variants) > 1:
+        # One that runs and has no step yet may be taking its first one now, elsewhere: the revision is what stops it.
+        entering = rollout.status == "running" and rollout.step < 0
+        if current is not None and champion is not None and (len(current.variants) > 1 or entering):
             text = "; ".join(one.text for one in reasons if one.finding == "fail") or "aborted"
             self._write(current, (replace(champion, weight=100),), actor, text, f"{rollout.id}:abort")
         return self._end(rollout, "aborted", reasons)
 
     def _supersede(self, newer: Rollout) -> None:
         for older in self.rollouts(model=newer.model, statuses=("running", "awaiting_approval")):
-            if older.id != newer.id:
+            if older.id != newer.id and older.requested <= newer.requested:
                 text = f"version {newer.version} came while version {older.version} was still on its way"
-                self._abort(older, (Reason(rule="superseded", finding="fail", text=text),), newer.actor)
+                said = Reason(rule="superseded", finding="fail", text=text)
+                self._abort(older, ledger.newest(self.storage, older.endpoint), (said,), newer.actor)
 
     def _variant(self, rollout: Rollout, name: str, weight: int) -> Variant:
         version = self.registry.get(rollout.model, rollout.version)
@@ -261,19 +304,19 @@ class Rollouts:
         actor: str,
         reason: str,
         cause: str,
+        redact: tuple[str, ...] | None = None,
         endpoint: str = "",
-        redact: tuple[str, ...] = (),
     ) -> EndpointRevision:
         if current is not None and current.cause == cause:
             return current  # written before a crash that forgot it
-        capture = current.capture if current and not redact else CapturePolicy(redact=redact)
+        capture = current.capture if current else CapturePolicy()
         revision = EndpointRevision(
             endpoint=current.endpoint if current else endpoint,
             model=current.model if current else endpoint,
             number=0,
             variants=variants,
             sticky_by=current.sticky_by if current else None,
-            capture=capture,
+            capture=capture if redact is None else replace(capture, redact=redact),
             actor=actor,
             reason=reason,
             cause=cause,
@@ -314,7 +357,8 @@ class Rollouts:
     def _change(self, rollout: Rollout, *, tell: str = "", **values: Any) -> Rollout:
         changed = replace(rollout, **values)
         with self.state.write() as connection:
-            untouched = (ROLLOUTS.c.id == rollout.id) & (ROLLOUTS.c.finished.is_(None))
+            same = ROLLOUTS.c.status == rollout.status
+            untouched = (ROLLOUTS.c.id == rollout.id) & ROLLOUTS.c.finished.is_(None) & same
             row = _row(changed)
             done = connection.execute(update(ROLLOUTS).where(untouched).values(**row)).rowcount
             if done and tell:
@@ -331,7 +375,25 @@ class Rollouts:
         return self.get(rollout.id)
 
 
-def _plan(policy: RolloutPolicy) -> RolloutPlan:
+_ROLLBACK = "rollback of "
+
+
+def _champions(chain: Iterable[EndpointRevision]) -> list[Variant]:
+    """Who was champion alone, one after the other; a rollback takes back those after the one it goes back to."""
+    found: list[Variant] = []
+    for revision in chain:
+        champion = revision.variant(CHAMPION)
+        if champion is None or len(revision.variants) > 1:
+            continue
+        if revision.cause.startswith(_ROLLBACK):
+            while found and found[-1].version != champion.version:
+                found.pop()
+        if not found or found[-1].version != champion.version:
+            found.append(champion)
+    return found
+
+
+def _plan(policy: RolloutPolicy, redact: tuple[str, ...]) -> RolloutPlan:
     return RolloutPlan(
         strategy=type(policy).__name__,
         steps=policy.steps,
@@ -339,6 +401,7 @@ def _plan(policy: RolloutPolicy) -> RolloutPlan:
         patience_seconds=parse_duration(policy.patience).total_seconds(),
         min_requests=policy.min_requests,
         max_latency_ratio=policy.max_latency_ratio,
+        redact=redact,
     )
 
 
