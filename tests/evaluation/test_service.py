@@ -113,6 +113,19 @@ def test_a_good_candidate_beats_the_dummy_and_passes_its_gate(world, task):
     assert decide_gate(Gate(), report).passed
 
 
+@pytest.mark.parametrize("name", ["precision", "recall", "f1"])
+@pytest.mark.parametrize("positive", ["yes", "no"], ids=["rare", "common"])
+def test_metrics_of_called_rows_are_held_against_a_dummy_that_means_something(world, name, positive):
+    made = world_of(world, "binary", gate=Gate(name), positive=positive)
+    good = made.evaluate(likely, positive=positive)
+    assert good.metric == name
+    assert good.against("dummy").metric == "roc_auc"
+    assert decide_gate(Gate(name), good).passed
+    ignorant = np.random.default_rng(5)
+    guessed = made.evaluate(lambda columns: ignorant.random(len(columns["x"])), positive=positive)
+    assert [one.rule for one in decide_gate(Gate(name), guessed).decision.failures] == ["dummy"]
+
+
 @pytest.mark.parametrize("task", ["regression", "binary", "multiclass"])
 def test_a_candidate_that_knows_nothing_does_not_beat_the_dummy(world, task):
     answers = {"regression": np.zeros(1), "binary": np.full(1, 0.5), "multiclass": np.full((1, 3), 1 / 3)}

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from loopwright.declare import METRICS
+from loopwright.declare import DEFAULT_METRIC, METRICS
 from loopwright.evaluation.records import Comparison, Estimate, Who
 from loopwright.evaluation.rows import Floats, History, Mask, Places, resampling
 from loopwright.evaluation.tasks import Scores, Task
 from loopwright.statistics.bootstrap import difference, interval
 from loopwright.statistics.metrics import METRICS_OF, prepare
+
+OF_CALLED_ROWS = ("precision", "recall", "f1")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,6 +46,14 @@ class Bench:
     def truth(self) -> Floats:
         return self.history.truth[self.places]
 
+    @property
+    def dummy_metric(self) -> str:
+        """What the dummy must be beaten in. Metrics of called rows tell nothing against one that calls all of them
+        positive (its recall is 1, and nothing is better) or none (its precision has no value, and any F1 is better):
+        there the task's own metric says whether the candidate knows anything.
+        """
+        return DEFAULT_METRIC[self.task.name] if self.metric in OF_CALLED_ROWS else self.metric
+
     def estimates(self, one: Contender) -> dict[str, Estimate]:
         """Every metric that has a meaning on the rows the contender has not seen, with its interval at 95 %."""
         rows = np.flatnonzero(one.unseen)
@@ -70,20 +80,20 @@ class Bench:
     def compare(self, candidate: Contender, other: Contender) -> Comparison | None:
         """Candidate minus `other` where neither was trained; None where the metric has no meaning there."""
         rows = np.flatnonzero(candidate.unseen & other.unseen)
+        name = self.dummy_metric if other.who == "dummy" else self.metric
         ours, theirs = (
-            prepare(self.task.name, self.metric, self.truth[rows], one.scores[rows], threshold=one.threshold)
+            prepare(self.task.name, name, self.truth[rows], one.scores[rows], threshold=one.threshold)
             for one in (candidate, other)
         )
         if ours is None or theirs is None:
             return None
         draws = resampling(self.history, self.places[rows], self.seed)
-        more = METRICS[self.metric][1]
-        found = difference(ours, theirs, draws, more_is_better=more, confidence=self.confidence)
+        found = difference(ours, theirs, draws, more_is_better=METRICS[name][1], confidence=self.confidence)
         if found is None:
             return None
         return Comparison(
             against=other.who,
-            metric=self.metric,
+            metric=name,
             difference=found.difference,
             low=found.low,
             high=found.high,

@@ -64,7 +64,7 @@ def _dummy(gate: Gate, report: EvaluationReport) -> Iterator[Reason]:
     against = report.against("dummy")
     if against is None:
         return
-    what = f"{report.metric} {_figure(against):.4g} against the dummy's {against.baseline:.4g} ({report.dummy})"
+    what = f"{against.metric} {_figure(against):.4g} against the dummy's {against.baseline:.4g} ({report.dummy})"
     if against.low is not None and against.low > 0:
         yield _reason("dummy", "pass", f"{what}: better, {_at_least(against)}", against, 0.0)
     elif against.difference <= 0:

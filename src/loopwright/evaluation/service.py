@@ -103,7 +103,7 @@ def _line_up(task: EvaluateTask, opened: Opened, bench: Bench, rows: pl.DataFram
     every = np.ones(rows.height, dtype=bool)
     outputs = opened.predict(rows)
     scores = opened.scores(bench.task, outputs, bench.classes)
-    dummy = choose_dummy(bench.task, bench.history, bench.metric)
+    dummy = choose_dummy(bench.task, bench.history, bench.dummy_metric)
     others = [Contender(who="dummy", scores=dummy.guess(bench.places), unseen=every)]
     champion, said = None, ""
     if task.champion is not None:
