@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,8 @@ def score(
             ) from error
         finally:
             writer.close()
-            partial.unlink(missing_ok=True)
+            with suppress(OSError):
+                partial.unlink()
     return BatchReport(rows=rows, files=len(files), output=str(output), seconds=(clock.now() - began).total_seconds())
 
 
