@@ -28,12 +28,12 @@ class Spool:
         self._lock = _lock(self._own)
         self._storage = storage
         self._limit = limit
-        self._bytes = 0
+        self._added = self._sent = 0  # each is changed by one thread alone: the one that writes, the one that sends
         self.away: str | None = None
 
     def add(self, key: str, data: bytes) -> bool:
         """Keep an object until it is sent; False where the spool is full or the disk refuses: then it is not kept."""
-        if self._bytes + len(data) > self._limit:
+        if self.waiting_bytes + len(data) > self._limit:
             return False
         path = self._own / key
         try:
@@ -44,7 +44,7 @@ class Spool:
         except OSError as error:
             log.warning("the spool %s refuses: %s", self._own, error)
             return False
-        self._bytes += len(data)
+        self._added += len(data)
         return True
 
     def send(self) -> bool:
@@ -54,7 +54,7 @@ class Spool:
                 size = path.stat().st_size
                 self._storage.upload(path.relative_to(self._own).as_posix(), path)
                 path.unlink()
-                self._bytes -= size
+                self._sent += size
         except (LoopwrightError, OSError) as error:
             if self.away is None:
                 log.warning("captures wait in %s: %s", self._own, error)
@@ -80,7 +80,7 @@ class Spool:
 
     @property
     def waiting_bytes(self) -> int:
-        return self._bytes
+        return self._added - self._sent
 
     def _send_left(self, folder: Path) -> None:
         try:
