@@ -196,3 +196,16 @@ model = Model("promo", source="data/*.csv", target="promotion", key="id", thresh
     answer = session.predict(row, model="promo")
     said = "true" if answer["probability"][0] >= made["threshold"] else "false"
     assert str(answer["label"][0]).lower() == said
+
+
+def test_ctrl_c_cancels_the_run_that_was_asked_for_by_hand(open_project: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = open_project()
+    monkeypatch.setattr("loopwright.bootstrap.worker.STAGES", (interrupted,))
+    with pytest.raises(KeyboardInterrupt):
+        session.run()
+    (run,) = session.platform.journal.runs()
+    assert run.status == "cancelled"
+
+
+def interrupted() -> None:
+    raise KeyboardInterrupt

@@ -10,7 +10,8 @@ import pytest
 from loopwright.core.clock import VirtualClock
 from loopwright.core.decision import Decision, Reason
 from loopwright.errors import TrainingError
-from loopwright.runs.service import Journal
+from loopwright.runs import stages
+from loopwright.runs.service import Journal, LeaseLostError
 from loopwright.runs.stages import StageContext, run_stages
 from loopwright.state.engine import State
 
@@ -135,3 +136,47 @@ def test_only_one_stage_leaves_the_run_waiting_and_the_last_one_ends_it(journal:
     again = journal.claim("w2")
     assert again is not None
     assert run_stages(journal, again, (rows, doubled), {}, only="doubled").status == "succeeded"
+
+
+def test_ctrl_c_puts_the_run_back(journal: Journal) -> None:
+    def candidate() -> Rows:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_stages(journal, claim(journal), (candidate,), {})
+    assert journal.get("run-1").status == "queued"
+
+
+def test_a_stage_with_nothing_new_to_tell_notices_that_its_run_was_cancelled(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stages, "_NOTICE_SECONDS", 0.02)
+    noticed: list[bool] = []
+
+    def candidate(context: StageContext) -> Rows:
+        context.progress("training", 0.1)
+        journal.cancel("run-1")
+        assert context.lost.wait(10)
+        with pytest.raises(LeaseLostError):
+            context.progress("training", 0.1)
+        noticed.append(True)
+        return Rows(count=1)
+
+    assert run_stages(journal, claim(journal), (candidate,), {}).status == "cancelled"
+    assert noticed == [True]
+
+
+def test_a_result_that_cannot_be_read_back_ends_the_run_and_a_retry_makes_it_anew(journal: Journal) -> None:
+    def rows() -> Rows:
+        return Rows(count=3)
+
+    held = claim(journal)
+    journal.begin_stage(held, "rows", 0)
+    journal.finish_stage(held, "rows", {"written": "by another version"})
+    with pytest.raises(ValueError, match="count"):
+        run_stages(journal, held, (rows,), {})
+    assert journal.get("run-1").status == "failed"
+    journal.retry("run-1")
+    again = journal.claim("w2")
+    assert again is not None
+    assert run_stages(journal, again, (rows,), {}).status == "succeeded"

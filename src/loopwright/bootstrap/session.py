@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from loopwright.bootstrap.platform import Platform, open_platform
 from loopwright.bootstrap.predictor import load_predictor
 from loopwright.bootstrap.worker import Beat, Worker
 from loopwright.bundle.read import read_manifest
-from loopwright.errors import NotFoundError
+from loopwright.errors import ConflictError, NotFoundError
 from loopwright.ports.storage import fetch_folder
 from loopwright.registry.records import ModelVersion
 from loopwright.retraining.records import RetrainRequest
@@ -39,7 +40,12 @@ class Session:
         """Turn the loop once, here and now; how it ended is in the run's `status`, `summary` and `fault`."""
         declared = self.platform.project.model(model)
         submitted = self.platform.journal.submit(declared.name, cause="by hand", actor=self.platform.actor)
-        self.worker.work(run_id=submitted.id)
+        try:
+            self.worker.work(run_id=submitted.id)
+        except KeyboardInterrupt:  # whoever asked for it by hand does not want it any more; `retry` would go on with it
+            with suppress(ConflictError):  # it ended in the same moment
+                self.platform.journal.cancel(submitted.id)
+            raise
         self.tick()
         return self.platform.journal.get(submitted.id)
 

@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from loopwright.project import DeclaredModel, write_declared
 from loopwright.registry.projection import project_aliases, project_run
 from loopwright.retraining.records import SourceState
 from loopwright.runs.records import Claim, Run
+from loopwright.runs.service import LeaseLostError
 from loopwright.runs.stages import fault_of, run_stages
 from loopwright.state.outbox import mark_told, untold
 
@@ -69,7 +70,9 @@ class Worker:
             given = self._given(claim)
         except Exception as error:  # noqa: BLE001 - the user's files are loaded there: whatever they raise ends the run
             fault = fault_of(error)
-            return self.platform.journal.finish(claim, "failed", summary=fault.message, fault=fault)
+            with suppress(LeaseLostError):  # cancelled meanwhile
+                self.platform.journal.finish(claim, "failed", summary=fault.message, fault=fault)
+            return self.platform.journal.get(claim.run.id)
         try:
             return run_stages(self.platform.journal, claim, STAGES, given, stopping=self.stopping, only=only)
         except LoopwrightError:

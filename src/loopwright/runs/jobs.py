@@ -12,6 +12,7 @@ from loopwright.errors import JobError, NotFoundError, error_named
 from loopwright.ports.compute import Compute, JobDocument, JobKind, JobResult, job_key
 from loopwright.ports.storage import Storage
 from loopwright.runs.records import Run
+from loopwright.runs.service import TakenOverError
 
 T = TypeVar("T")
 Progress = Callable[[str, float], None]
@@ -52,7 +53,8 @@ class Jobs:
         """The job's result, when it has one.
 
         Raises the error that ended the job, as its own class, or `JobError` where its process died. Whatever
-        `progress` raises (a cancelled run, an orderly stop) cancels the job and goes on up.
+        `progress` raises (a cancelled run, an orderly stop) cancels the job and goes on up; only where another worker
+        has taken the run over, and waits for this very job, it is left alone.
         """
         done = self._result(job_id)
         if done is None:
@@ -90,6 +92,8 @@ class Jobs:
             while (status := self.compute.poll(handle)).state == "running":
                 progress(*self._progress(job_id))
                 self.clock.sleep(self.poll_seconds)
+        except TakenOverError:
+            raise
         except BaseException:
             self.compute.cancel(handle)
             raise

@@ -24,6 +24,10 @@ class LeaseLostError(ConflictError):
     """Another worker has taken the run over, or it was cancelled; this one must let go of it."""
 
 
+class TakenOverError(LeaseLostError):
+    """Another worker goes on with the very same attempt: with its stages, and with the job that runs."""
+
+
 class Journal:
     """What runs there are and how far each is. Every method is one short transaction."""
 
@@ -227,9 +231,11 @@ class Journal:
     def _guarded(self, connection: Connection, claim: Claim, **values: Any) -> None:
         held = and_(RUNS.c.id == claim.run.id, RUNS.c.fence == claim.fence, RUNS.c.status == "running")
         if connection.execute(update(RUNS).where(held).values(**values)).rowcount == 0:
-            raise LeaseLostError(
+            query = select(RUNS.c.id).where(RUNS.c.id == claim.run.id, RUNS.c.attempt == claim.run.attempt)
+            goes_on = connection.execute(query.where(RUNS.c.status.not_in(ENDED))).first() is not None
+            raise (TakenOverError if goes_on else LeaseLostError)(
                 f"run {claim.run.id} is no longer held by {claim.worker}",
-                remedy="another worker has taken it over, or it was cancelled",
+                remedy="another worker has taken it over" if goes_on else "it has ended, or was cancelled",
             )
 
     def _tell(self, connection: Connection, run: Any, model: str, kind: str, turn: int, **data: Any) -> None:

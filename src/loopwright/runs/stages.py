@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, get_type_hints
 
 from loopwright.core.codec import from_plain
@@ -19,8 +19,15 @@ Stage = Callable[..., Any]
 class StageContext:
     """What a stage may ask of the journal while it works: to show progress, and whether to go on."""
 
-    def __init__(self, journal: Journal, claim: Claim, name: str, stopping: threading.Event | None) -> None:
-        self.journal, self.claim, self.name, self.stopping = journal, claim, name, stopping
+    def __init__(
+        self,
+        journal: Journal,
+        claim: Claim,
+        name: str,
+        lost: threading.Event,
+        stopping: threading.Event | None,
+    ) -> None:
+        self.journal, self.claim, self.name, self.lost, self.stopping = journal, claim, name, lost, stopping
         self._last: tuple[str, float] | None = None
 
     @property
@@ -31,7 +38,7 @@ class StageContext:
         """Show how far the stage is. Raises `LeaseLostError` where the run is no longer ours, `Stopping` on a stop."""
         if self.stopping is not None and self.stopping.is_set():
             raise StoppingError("the platform is stopping", remedy="the run goes on at the next start")
-        if (text, done) != self._last:
+        if (text, done) != self._last or self.lost.is_set():
             self.journal.report(self.claim, self.name, text, done)
             self._last = (text, done)
 
@@ -52,14 +59,14 @@ def run_stages(
     """Work through the stages from the first that is not done; `only` stops after the one of that name.
 
     A result with a false `passed` ends the run as refused. Every error ends it as failed, except a lost lease and an
-    orderly stop. Returns the run as it then stands.
+    orderly stop; Ctrl-C, too, puts the run back before it goes on up. Returns the run as it then stands.
     """
     known = dict(given)
     try:
-        with _kept_alive(journal, claim):
+        with _kept_alive(journal, claim) as lost:
             for place, stage in enumerate(stages):
                 name = stage.__name__
-                result = known[name] = _result(journal, claim, stage, place, known, stopping)
+                result = known[name] = _result(journal, claim, stage, place, known, lost, stopping)
                 if getattr(result, "passed", True) is False:
                     return journal.finish(claim, "refused", summary=_because(result))
                 if name == only and stage is not stages[-1]:
@@ -69,8 +76,11 @@ def run_stages(
     except LeaseLostError:
         return journal.get(claim.run.id)
     except StoppingError:
-        journal.release(claim)
+        _put_back(journal, claim)
         return journal.get(claim.run.id)
+    except (KeyboardInterrupt, SystemExit):
+        _put_back(journal, claim)
+        raise
 
 
 def _result(
@@ -79,15 +89,16 @@ def _result(
     stage: Stage,
     place: int,
     known: dict[str, Any],
+    lost: threading.Event,
     stopping: threading.Event | None,
 ) -> Any:
     name = stage.__name__
     finished = journal.begin_stage(claim, name, place)
-    if finished is not None:
-        return from_plain(finished.result, get_type_hints(stage)["return"])
-    context = StageContext(journal, claim, name, stopping)
+    context = StageContext(journal, claim, name, lost, stopping)
     offered = {**known, "context": context, "run": claim.run}
     try:
+        if finished is not None:
+            return from_plain(finished.result, get_type_hints(stage)["return"])
         result = stage(**{need: offered[need] for need in inspect.signature(stage).parameters})
         journal.finish_stage(claim, name, result)
     except (LeaseLostError, StoppingError):
@@ -107,21 +118,28 @@ def fault_of(error: BaseException) -> Fault:
     return Fault(error=type(error).__name__, message=f"{type(error).__name__}: {error}", remedy="")
 
 
+def _put_back(journal: Journal, claim: Claim) -> None:
+    with suppress(LeaseLostError):  # cancelled in the same moment
+        journal.release(claim)
+
+
 def _because(result: Any) -> str:
     decision = getattr(result, "decision", result)
     return str(decision.because())
 
 
 @contextmanager
-def _kept_alive(journal: Journal, claim: Claim) -> Iterator[None]:
-    """Renew the lease from a thread, so that a stage may take as long as it must."""
-    over = threading.Event()
+def _kept_alive(journal: Journal, claim: Claim) -> Iterator[threading.Event]:
+    """Renew the lease from a thread, so that a stage may take as long as it must; the event says that it is lost."""
+    over, lost = threading.Event(), threading.Event()
+    pause = min(journal.lease.total_seconds() / 3, _NOTICE_SECONDS)
 
     def renew() -> None:
-        while not over.wait(journal.lease.total_seconds() / 3):
+        while not over.wait(pause):
             try:
                 journal.renew(claim)
             except LeaseLostError:
+                lost.set()
                 return
             except LoopwrightError:
                 continue  # the database may be back before the lease ends
@@ -129,7 +147,11 @@ def _kept_alive(journal: Journal, claim: Claim) -> Iterator[None]:
     thread = threading.Thread(target=renew, name=f"lease of {claim.run.id}", daemon=True)
     thread.start()
     try:
-        yield
+        yield lost
     finally:
         over.set()
         thread.join()
+
+
+_NOTICE_SECONDS = 2.0
+"""How soon a stage that has nothing to tell notices that its run was cancelled."""
