@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from loopwright.core.clock import Clock
+from loopwright.core.codec import from_plain
 from loopwright.core.ids import derived_id
 from loopwright.data.contract import DataContract, infer_contract
 from loopwright.data.odcs import read_contract, write_contract
@@ -37,7 +38,7 @@ from loopwright.rollout.staging import StagingReport, smoke_test
 from loopwright.runs.jobs import Jobs, name_job
 from loopwright.runs.records import Run
 from loopwright.runs.stages import StageContext
-from loopwright.training.records import Candidate, RefitTask, TrainTask
+from loopwright.training.records import Candidate, ImportedModel, ImportTask, RefitTask, TrainTask
 
 T = TypeVar("T")
 
@@ -101,15 +102,24 @@ def candidate(
     context: StageContext,
     registry: Registry,
 ) -> Candidate:
-    """A model trained (and tuned) on the accepted rows that are neither validation nor test."""
+    """A model trained (and tuned) on the accepted rows that are neither validation nor test; or one brought in."""
     candidate_id = derived_id("candidate", run.id)
+    if "imported" in run.data:
+        brought = ImportTask(
+            candidate_id=candidate_id,
+            run_id=run.id,
+            dataset=validation_report.accepted,
+            folder=f"candidates/{candidate_id}",
+            imported=from_plain(run.data["imported"], ImportedModel),
+        )
+        return _job(jobs, "import", brought, Candidate, model, code_version, context)
     previous = next(iter(registry.versions(model.name)), None)
     task = TrainTask(
         candidate_id=candidate_id,
         run_id=run.id,
         dataset=validation_report.accepted,
         folder=f"candidates/{candidate_id}",
-        warm_start=previous.params if previous else None,
+        warm_start=previous.params or None if previous else None,
     )
     return _job(jobs, "train", task, Candidate, model, code_version, context)
 
@@ -168,7 +178,7 @@ def bundle(
     jobs: Jobs,
     context: StageContext,
 ) -> Candidate:
-    """The candidate's settings fitted again on all rows, as the folder that will be served."""
+    """The candidate's settings fitted again on all rows (one brought in: as it is), as the folder that is served."""
     papers = {"profile.json": profile, "evaluation.json": evaluation_report, "gate.json": gate_decision}
     extras = put_records(storage, f"evaluations/{candidate.id}", papers)
     contract_key = f"evaluations/{candidate.id}/contract.odcs.yaml"
@@ -208,6 +218,7 @@ def model_version(
         code=code_version.digest,
         created=clock.now(),
         gate=gate_decision.decision,
+        origin=candidate.origin,
         trained_until=bundle.trained_until,
         evaluated_until=candidate.trained_until,
         trained_rows=bundle.rows,

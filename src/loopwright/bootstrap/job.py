@@ -21,10 +21,11 @@ from loopwright.evaluation.records import EvaluateTask
 from loopwright.ports.compute import JobDocument, JobResult, job_key
 from loopwright.ports.storage import Storage
 from loopwright.ports.workspace import Workspace
-from loopwright.training.records import RefitTask, TrainTask
+from loopwright.training.records import ImportTask, RefitTask, TrainTask
 
 WORK = {
     "train": ("loopwright.training.service", "train", TrainTask),
+    "import": ("loopwright.training.importing", "import_model", ImportTask),
     "evaluate": ("loopwright.evaluation.service", "evaluate", EvaluateTask),
     "refit": ("loopwright.training.service", "refit", RefitTask),
 }

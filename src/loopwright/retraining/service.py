@@ -205,8 +205,10 @@ class Retraining:
         runs = self.journal.runs(model=model, limit=declaration.governor.per_week + 1)
         busy = next((run for run in runs if run.status not in ENDED), None)
         finished = [run.finished for run in runs if run.finished is not None]
-        learned = {champion.dataset: f"version {champion.number}"} if champion else {}
-        last = next((run for run in runs if run.status in ("succeeded", "refused")), None)
+        learner = champion if champion and champion.origin == "trained" else None
+        learned = {learner.dataset: f"version {learner.number}"} if learner else {}
+        trained = (run for run in runs if run.status in ("succeeded", "refused") and "imported" not in run.data)
+        last = next(trained, None)
         if last is not None and (digest := self._dataset(last.id).get("digest")):
             learned.setdefault(digest, last.id)
         return GovernorState(
@@ -217,7 +219,7 @@ class Retraining:
             last_finished=max(finished, default=None),
             recent_runs=sum(run.created > now - WEEK for run in runs),
             champion=champion.number if champion else None,
-            champion_until=champion.trained_until if champion else None,
+            champion_until=learner.trained_until if learner else None,
             learned=learned,
             source=source,
         )

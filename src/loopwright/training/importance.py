@@ -18,7 +18,7 @@ ROWS = 2000
 def gain_importance(encoding: Encoding, booster: lightgbm.Booster) -> dict[str, float]:
     """The share of the boosting's gain that each feature's matrix columns brought."""
     gains = booster.feature_importance("gain")
-    return _shares({name: float(gains[places].sum()) for name, places in _places(encoding)})
+    return shares({name: float(gains[places].sum()) for name, places in _places(encoding)})
 
 
 def permuted_importance(
@@ -39,7 +39,7 @@ def permuted_importance(
         shuffled = rows.copy()
         shuffled[:, places] = rows[random.permutation(len(rows))][:, places]
         moved[name] = float(np.abs(score(shuffled) - usual).mean())
-    return _shares(moved)
+    return shares(moved)
 
 
 def _places(encoding: Encoding) -> Iterator[tuple[str, slice]]:
@@ -49,6 +49,7 @@ def _places(encoding: Encoding) -> Iterator[tuple[str, slice]]:
         place += matrix_width(column)
 
 
-def _shares(figures: dict[str, float]) -> dict[str, float]:
+def shares(figures: dict[str, float]) -> dict[str, float]:
+    """The figures as shares of their sum."""
     total = sum(figures.values())
     return {name: figure / total if total > 0 else 0.0 for name, figure in figures.items()}

@@ -107,7 +107,7 @@ def prepare(model: Model, dataset: DatasetVersion, rows: pl.LazyFrame) -> Materi
             f"{declared.name}: no validation row has a target that the training rows hold too",
             remedy="bring more rows of each class",
         )
-    read, roles, columns = _open_features(model, rows)
+    read, roles, columns = open_features(model, rows)
     encoding, said = fit_encoding(roles, read, train)
     data = _fill(model, encoding, read, truth, train, validation, plan.task, classes)
     trusted = check_twins(encoding, data.X, data.y, plan.task, declared)
@@ -117,7 +117,7 @@ def prepare(model: Model, dataset: DatasetVersion, rows: pl.LazyFrame) -> Materi
         encoding=encoding,
         inputs=_inputs(model, columns, encoding, dataset),
         data=data,
-        trained_until=_newest(declared, rows, train),
+        trained_until=reached(declared, rows, train),
         notes=(plan.note, *_row_notes(targets, known, parts, split), *lost, *said, *trusted),
     )
 
@@ -146,7 +146,7 @@ def prepare_refit(
         aside = train & (hash_values(pl.Series(np.arange(len(train)))) % np.uint64(10) == 0)
         notes.append("a tenth of them was kept aside, because the train function looks at validation rows")
     train &= ~aside
-    read, _, columns = _open_features(model, rows)
+    read, _, columns = open_features(model, rows)
     encoding = refit_encoding(encoding, read, train)
     return Material(
         target=target,
@@ -154,12 +154,12 @@ def prepare_refit(
         encoding=encoding,
         inputs=_inputs(model, columns, encoding, dataset),
         data=_fill(model, encoding, read, truth, train, aside, target.task, target.classes),
-        trained_until=_newest(model.declaration, rows, train),
+        trained_until=reached(model.declaration, rows, train),
         notes=tuple(notes),
     )
 
 
-def _open_features(model: Model, rows: pl.LazyFrame) -> tuple[Read, dict[str, Role], list[str]]:
+def open_features(model: Model, rows: pl.LazyFrame) -> tuple[Read, dict[str, Role], list[str]]:
     """How to read a feature column, the columns there are, and the raw columns they come from."""
     declared, function = model.declaration, model.features_function
     visible = visible_columns(declared, list(rows.collect_schema()))
@@ -224,7 +224,7 @@ def _fill(
     )
 
 
-def _newest(declared: Declaration, rows: pl.LazyFrame, train: Mask) -> str | None:
+def reached(declared: Declaration, rows: pl.LazyFrame, train: Mask) -> str | None:
     """How far training reached: the newest moment it saw, or by row number the count of rows up to its last one."""
     if declared.order == "rows":
         return str(int(np.flatnonzero(train).max()) + 1)

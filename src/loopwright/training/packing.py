@@ -76,8 +76,8 @@ def pack(
         lineage=dict(lineage),
     )
     if _needs_code(model, files):
-        _copy_code(workspace, folder)
-    requirements = _distributions(files["model.pkl"]) if "model.pkl" in files else ()
+        copy_code(workspace, folder)
+    requirements = distributions_of(files["model.pkl"]) if "model.pkl" in files else ()
     manifest = write_bundle(folder, draft, encoding=material.encoding, contents=files, requirements=requirements)
     return manifest, notes
 
@@ -100,6 +100,21 @@ def add_papers(
     )
     own = {"card.md": card.encode(), "bom.json": json.dumps(bom(), indent=2).encode()}
     extend_bundle(folder, {**(papers or {}), **own}, reference=reference)
+
+
+def copy_code(workspace: Workspace, folder: Path) -> None:
+    """Put the project's code into the bundle."""
+    if workspace.code is not None:
+        unpack_code(archive_code(workspace.code), folder / CODE)
+
+
+def distributions_of(pickled: bytes) -> tuple[str, ...]:
+    """The distributions whose modules a pickle names, but those of Loopwright's own core."""
+    strings = (argument for _, argument, _ in pickletools.genops(io.BytesIO(pickled)) if isinstance(argument, str))
+    roots = {text.split(".")[0].split(" ")[0] for text in strings}
+    known = packages_distributions()
+    found = {name for root in roots if root in sys.modules for name in known.get(root, ())}
+    return tuple(sorted(found - {"loopwright"}))
 
 
 def _model_files(fitted: Fitted, material: Material, onnx: bool) -> tuple[dict[str, bytes], Runtime, tuple[str, ...]]:
@@ -157,17 +172,3 @@ def _pickled(model: Any) -> bytes:
 
 def _needs_code(model: Model, files: Mapping[str, bytes]) -> bool:
     return model.features_function is not None or "model.pkl" in files
-
-
-def _copy_code(workspace: Workspace, folder: Path) -> None:
-    if workspace.code is not None:
-        unpack_code(archive_code(workspace.code), folder / CODE)
-
-
-def _distributions(pickled: bytes) -> tuple[str, ...]:
-    """The distributions whose modules a pickle names, but those of Loopwright's own core."""
-    strings = (argument for _, argument, _ in pickletools.genops(io.BytesIO(pickled)) if isinstance(argument, str))
-    roots = {text.split(".")[0].split(" ")[0] for text in strings}
-    known = packages_distributions()
-    found = {name for root in roots if root in sys.modules for name in known.get(root, ())}
-    return tuple(sorted(found - {"loopwright"}))

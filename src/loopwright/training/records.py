@@ -9,6 +9,9 @@ from typing import Any, Literal
 from loopwright.data.records import DatasetVersion
 from loopwright.declare import TaskName
 
+ForeignKind = Literal["mlflow", "lightgbm", "onnx", "pickle"]
+"""An MLflow model directory; LightGBM's text model; an ONNX file; a pickled estimator (joblib's files too)."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SplitPlan:
@@ -72,6 +75,7 @@ class Candidate:
     notes: tuple[str, ...] = ()
     rounds: int | None = None
     watched: bool = False
+    origin: Literal["trained", "imported"] = "trained"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,6 +91,30 @@ class TrainTask:
     folder: str
     warm_start: dict[str, Any] | None = None
     onnx: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImportedModel:
+    """A model trained elsewhere, as it was brought in: the file or folder `name` in the object-store folder `folder`.
+
+    `trained_until` is the newest value of the time column that it has seen, where its maker says so.
+    """
+
+    folder: str
+    name: str
+    kind: ForeignKind
+    trained_until: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImportTask:
+    """An import job's task: wrap `imported` as a candidate for `dataset`, with its bundle in the folder `folder`."""
+
+    candidate_id: str
+    run_id: str
+    dataset: DatasetVersion
+    folder: str
+    imported: ImportedModel
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

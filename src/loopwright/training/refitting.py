@@ -66,6 +66,8 @@ def _final_model(
     task: RefitTask, workspace: Workspace, rows: pl.LazyFrame, evaluated: Path
 ) -> tuple[Path, tuple[str, ...]]:
     """The folder of the bundle that goes on, and how it came to be the one."""
+    if task.candidate.origin == "imported":
+        return _kept(workspace, evaluated), ("not refitted: it was trained elsewhere, and goes on as it is",)
     if not workspace.model.declaration.refit:
         declared = "not refitted: refit=False is declared, so the evaluated model itself goes on"
         return _kept(workspace, evaluated), (declared,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -60,6 +61,30 @@ def assign(plan: SplitPlan, rows: Rows) -> pl.Series:
     else:
         codes = _codes_by_hash(plan, rows)
     return pl.Series("part", codes).replace_strict([0, 1, 2, 3], list(PARTS), return_dtype=pl.Enum(PARTS))
+
+
+def test_after(plan: SplitPlan, rows: Rows, until: str) -> SplitPlan:
+    """The plan by time, with no test row up to `until`.
+
+    Raises `DeclarationError` where rows or `until` have no time, `DataError` where no row is left.
+    """
+    if plan.kind != "time" or plan.column is None:
+        raise DeclarationError(
+            f"rows are known up to {until}, but the model declares no time column",
+            remedy="declare time=, or leave it out",
+        )
+    values = rows.lazy().select(plan.column).collect().to_series()
+    moments = _moments(values)
+    try:
+        later = np.where(moments > max(_moment(until), np.nextafter(_moment(plan.test_from), -np.inf)), moments, np.inf)
+    except ValueError:
+        raise DeclarationError(
+            f"{until!r} is no moment of the time column {plan.column!r}", remedy=f"write it like {plan.test_from}"
+        ) from None
+    first = int(np.argmin(later))
+    if np.isinf(later[first]):
+        raise DataError(f"no row is newer than {until}", remedy="bring newer labelled rows to test the model on")
+    return replace(plan, test_from=_written(values[first]))
 
 
 def newest(values: pl.Series) -> str | None:
