@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,14 +16,16 @@ from loopwright.bootstrap.platform import Platform
 from loopwright.core.event import Event
 from loopwright.data.newness import SourceWatch
 from loopwright.declare import Declaration, Model
-from loopwright.errors import LoopwrightError
+from loopwright.errors import LoopwrightError, NotFoundError
 from loopwright.loop import STAGES
+from loopwright.ports.tracking import Tracking
 from loopwright.project import DeclaredModel, write_declared
 from loopwright.registry.projection import project_aliases, project_run
 from loopwright.retraining.records import SourceState
 from loopwright.runs.records import Claim, Run
 from loopwright.runs.service import LeaseLostError
 from loopwright.runs.stages import fault_of, run_stages
+from loopwright.state.alone import alone
 from loopwright.state.outbox import mark_told, untold
 
 log = logging.getLogger("loopwright.worker")
@@ -104,27 +106,45 @@ class Worker:
         return beat
 
     def show(self) -> None:
-        """Bring the tracking store up to date with what has happened since the last time."""
+        """Bring the tracking store up to date with what has happened since the last time, unless another process does.
+
+        What cannot be shown now keeps nothing else waiting; the first trouble is raised at the end.
+        """
         platform = self.platform
-        events = untold(platform.state, SHOWN)
-        if not events or platform.tracking is None:
+        if not untold(platform.state, SHOWN, limit=1) or platform.tracking is None:
             return
-        runs = dict.fromkeys(run for event in events if (run := _run_of(event)) is not None)
-        for run in runs:
+        with alone(platform.state, "tracking") as ours:  # two that look for our id and then create make two
+            if ours:
+                self._show(platform.tracking)
+
+    def _show(self, tracking: Tracking) -> None:
+        troubles: dict[str, LoopwrightError] = {}
+        for (model, run), events in _by_subject(untold(self.platform.state, SHOWN)).items():
             if self.stopping.is_set():
                 return  # MLflow takes its time; what it has not been told is told after the next start
+            if run is None and model in troubles:
+                continue  # an alias comes after the version that it names
+            try:
+                self._show_one(model, run, tracking)
+            except NotFoundError as gone:
+                log.warning("%s", gone)  # collected or deleted: it will not come back
+            except LoopwrightError as trouble:
+                troubles.setdefault(model, trouble)
+                continue
+            for event in events:
+                mark_told(self.platform.state, event, self.platform.clock.now())
+        if troubles:
+            raise next(iter(troubles.values()))
+
+    def _show_one(self, model: str, run: str | None, tracking: Tracking) -> None:
+        platform = self.platform
+        if run is not None:
             project_run(
-                run,
-                journal=platform.journal,
-                storage=platform.storage,
-                tracking=platform.tracking,
-                scratch=self._scratch,
+                run, journal=platform.journal, storage=platform.storage, tracking=tracking, scratch=self._scratch
             )
-        for model in dict.fromkeys(event.model for event in events if event.kind.startswith("rollout.")):
+        else:
             versions = {one.number: one for one in platform.registry.versions(model)}
-            project_aliases(model, platform.rollouts.aliases(model), versions, tracking=platform.tracking)
-        for event in events:
-            mark_told(platform.state, event, platform.clock.now())
+            project_aliases(model, platform.rollouts.aliases(model), versions, tracking=tracking)
 
     def source(self, declaration: Declaration) -> SourceState:
         """The declaration's source as it stands; one that has not changed is not read again. Raises `SourceError`."""
@@ -183,11 +203,13 @@ class Worker:
                 self.platform.journal.abandon(run.worker)
 
 
-def _run_of(event: Event) -> str | None:
-    """The run that an event belongs to."""
-    if event.kind.startswith("run."):
-        return event.subject
-    return event.data.get("run") if event.kind == "version.registered" else None
+def _by_subject(events: Sequence[Event]) -> dict[tuple[str, str | None], list[Event]]:
+    """Events by what is to be shown: a model's run, or (None) its aliases, which come last."""
+    found: dict[tuple[str, str | None], list[Event]] = {}
+    for event in sorted(events, key=lambda event: event.kind.startswith("rollout.")):
+        run = event.subject if event.kind.startswith("run.") else event.data.get("run")
+        found.setdefault((event.model, run), []).append(event)
+    return found
 
 
 def _alive(pid: int) -> bool:
