@@ -16,7 +16,7 @@ from typing import Any
 from loopwright.bundle.code import SKIPPED_FOLDERS, archive_code, find_models, load_module
 from loopwright.core.codec import from_json, to_json, to_plain
 from loopwright.core.digest import digest_all, digest_bytes
-from loopwright.declare import Model
+from loopwright.declare import Declaration, Model
 from loopwright.errors import DeclarationError, LoopwrightError, NotFoundError
 from loopwright.ports.storage import Storage
 
@@ -112,7 +112,7 @@ class Project:
     def declared(self) -> list[DeclaredModel]:
         """What `look` last gave, as plain values."""
         return [
-            DeclaredModel(name=name, file=file, declaration=to_plain(model.declaration))
+            DeclaredModel(name=name, file=file, declaration=_plain(model.declaration))
             for name, (model, file) in sorted(self._known.items())
         ]
 
@@ -198,6 +198,16 @@ def _git_state(root: Path) -> tuple[str, bool]:
 
 def _environment_digest() -> str:
     return digest_all(sorted({f"{one.metadata['Name']}=={one.version}" for one in distributions()}))
+
+
+def _plain(declaration: Declaration) -> dict[str, Any]:
+    """The declaration's values; a rollout and a trigger say what kind they are, which their fields do not."""
+
+    def kind(policy: object) -> dict[str, Any]:
+        return {"kind": type(policy).__name__, **to_plain(policy)}
+
+    plain: dict[str, Any] = to_plain(declaration)
+    return plain | {"rollout": kind(declaration.rollout), "retrain": [kind(one) for one in declaration.retrain]}
 
 
 def write_declared(storage: Storage, declared: Sequence[DeclaredModel]) -> None:

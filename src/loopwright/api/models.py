@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from datetime import timedelta
+from typing import Annotated, Any
 
-from fastapi import APIRouter
-from starlette.responses import PlainTextResponse
+from fastapi import APIRouter, Query
+from starlette.responses import HTMLResponse, PlainTextResponse
 
 from loopwright.api.asking import Here, Limit, Name, Offset, Page
 from loopwright.bootstrap.platform import Platform
+from loopwright.core.codec import from_plain
+from loopwright.declare import Drift
 from loopwright.errors import NotFoundError
+from loopwright.monitoring.page import to_html
+from loopwright.monitoring.report import HealthReport, health_report
 from loopwright.registry.records import ModelVersion
 from loopwright.rollout import ledger
 from loopwright.rollout.records import Rollout
 from loopwright.runs.records import Run
 
 router = APIRouter(tags=["models"])
+
+Days = Annotated[float, Query(gt=0, le=366, description="How far to look back.")]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,6 +75,18 @@ def get_card(model: Name, number: int, platform: Here) -> PlainTextResponse:
     return PlainTextResponse(platform.storage.get(f"{version.folder}/card.md"), media_type="text/markdown")
 
 
+@router.get("/models/{model}/health")
+def get_health(model: Name, platform: Here, days: Days = 7.0) -> HealthReport:
+    """What there is to say of the model's last days: traffic, drift, findings, alerts, versions, rollouts, runs."""
+    return _health(platform, model, days)
+
+
+@router.get("/models/{model}/health.html", response_class=HTMLResponse)
+def get_health_page(model: Name, platform: Here, days: Days = 7.0) -> HTMLResponse:
+    """The same as a page that needs nothing beside it."""
+    return HTMLResponse(to_html(_health(platform, model, days)))
+
+
 def known_models(platform: Platform) -> list[str]:
     """The names of all models that anything is known of."""
     declared = (one.name for one in platform.declared)
@@ -84,6 +103,13 @@ def known(platform: Platform, model: str) -> str:
     if model not in names:
         raise NotFoundError(f"no model is called {model!r}", remedy=f"there are: {', '.join(names) or 'none'}")
     return model
+
+
+def _health(platform: Platform, model: str, days: float) -> HealthReport:
+    since = platform.clock.now() - timedelta(days=days)
+    declared = next((one for one in platform.declared if one.name == model), None)
+    drift = from_plain(declared.declaration["drift"], Drift) if declared else None
+    return health_report(model, platform.monitors, since=since, drift=drift)
 
 
 def _state(platform: Platform, name: str) -> ModelState:

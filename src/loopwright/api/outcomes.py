@@ -3,28 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from loopwright.api.asking import Here
 from loopwright.errors import NotFoundError
+from loopwright.monitoring.outcomes import record_outcomes
 from loopwright.rollout import ledger
-from loopwright.traffic.outcomes import Outcome, encode_outcomes, outcomes_key
+from loopwright.traffic.outcomes import Outcome
 
 router = APIRouter(tags=["outcomes"])
 
 
 class OutcomeGiven(BaseModel):
-    """What turned out for one prediction. `at` is when it was known; now, where it is not said."""
+    """What came true of one prediction, named by its id or by the row's key. `at` is since when it is known; now."""
 
     model_config = ConfigDict(extra="forbid")
 
-    prediction_id: Annotated[str, Field(pattern=r"^[\x21-\x7e]{1,140}$")]
     value: float | bool | str
-    at: datetime | None = None
+    at: AwareDatetime | None = None
+    prediction_id: str | None = Field(default=None, min_length=1, max_length=140)
+    key: str | None = Field(default=None, min_length=1, max_length=200)
 
 
 class OutcomesGiven(BaseModel):
@@ -50,10 +51,16 @@ def keep_outcomes(given: OutcomesGiven, platform: Here) -> OutcomesKept:
     if ledger.newest(platform.storage, given.endpoint) is None:
         raise NotFoundError(f"no endpoint is called {given.endpoint!r}", remedy="/api/v1/endpoints lists them")
     now = platform.clock.now()
-    data = encode_outcomes(
-        Outcome(endpoint=given.endpoint, prediction_id=one.prediction_id, value=one.value, at=one.at or now)
+    outcomes = [
+        Outcome(
+            endpoint=given.endpoint,
+            value=one.value,
+            at=one.at or now,
+            prediction_id=one.prediction_id,
+            key=one.key,
+        )
         for one in given.outcomes
-    )
-    key = outcomes_key(given.endpoint, now, data)
-    platform.storage.create(key, data)
-    return OutcomesKept(kept=len(given.outcomes), key=key)
+    ]
+    key = record_outcomes(platform.storage, outcomes, now)
+    assert key is not None  # only where there are none
+    return OutcomesKept(kept=len(outcomes), key=key)

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
+import fcntl
+import importlib
+import logging
+import os
 import socket
-import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import IO, TYPE_CHECKING
 
-import httpx
-
+from loopwright.bootstrap.door import CLOSE_SECONDS, LOG_BYTES, Door
 from loopwright.bootstrap.platform import Platform
-from loopwright.bootstrap.worker import Worker
-from loopwright.errors import HostingError
+from loopwright.core.codec import to_json
+from loopwright.errors import HostingError, StorageError
+from loopwright.settings import Settings
+
+if TYPE_CHECKING:
+    from loopwright.bootstrap.worker import Worker
 
 Tell = Callable[[str], None]
 
-
-@dataclass
-class Door:
-    """A child process that listens: how it is started, what says that it is ready, and how often it had to be."""
-
-    name: str
-    command: list[str]
-    ready: str
-    log: Path
-    process: subprocess.Popen[bytes] | None = None
-    starts: int = 0
+log = logging.getLogger("loopwright.up")
 
 
 @dataclass
@@ -40,34 +39,48 @@ class Up:
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
-        self.worker = Worker(self.platform)
-        self.doors = [self._inference_door(), self._control_door()]
+        self._doors: list[Door] = []
+        self._lock: IO[str] | None = None
+        self._log: logging.Handler | None = None
+        self._told: dict[str, set[str]] = {}
 
     def start(self) -> None:
-        """Bring both doors up. Raises `HostingError` where a port is taken or a door does not open."""
-        settings = self.platform.settings
-        for port, setting in ((settings.inference_port, "inference_port"), (settings.port, "port")):
-            _check_free(settings.host, port, setting)
-        _ = self.platform.state  # migrated before anybody else looks
-        for door in self.doors:
-            self._open(door)
-        for door in self.doors:
-            self._wait_for(door)
+        """Open the doors and get the worker ready.
+
+        Raises `HostingError` where the project is up already, a port is taken or a door does not open; nothing runs
+        then.
+        """
+        self._lock, was_killed = _take_lock(self.platform.home)
+        try:
+            self._log = _log_to(self.platform.home / "logs" / "up.log")
+            self._take_ports(CLOSE_SECONDS if was_killed else 0)
+            _ = self.platform.state  # migrated before anybody else looks
+            self._doors = [self._inference_door(), self._control_door()]
+            for door in self._doors:
+                door.open(self.platform.root, _environment(self.platform.settings))
+            # The worker's stages take a second to import, in which the doors open; and it is `up`'s alone.
+            self.worker: Worker = importlib.import_module("loopwright.bootstrap.worker").Worker(self.platform)
+            for door in self._doors:
+                door.wait(self.stopping)
+        except BaseException:
+            self.close()
+            raise
 
     def run(self) -> None:
-        """Work and beat until stopped; then let go of everything in order: the run, the control door, the answers."""
-        runs = threading.Thread(target=self._work, name="runs")
-        runs.start()
+        """Work and beat until stopped; then put everything down in order: the run, the control API, the answers."""
+        threads = [threading.Thread(target=task, name=task.__name__) for task in (self._work, self._watch_doors)]
+        for thread in threads:
+            thread.start()
         try:
-            while not self.stopping.wait(self.platform.settings.tick_seconds):
+            while not self.stopping.is_set():
                 beat = self.worker.tick()
-                for said in (*beat.done, *beat.troubles):
-                    self.tell(said)
-                self._reopen_closed_doors()
+                self._say(beat.done)
+                self._say_news("beat", beat.troubles)
+                self.stopping.wait(self.platform.settings.tick_seconds)
         finally:
-            self.stopping.set()
-            self.worker.stopping.set()
-            runs.join()
+            self.stop()
+            for thread in threads:
+                thread.join()
             self.close()
 
     def stop(self) -> None:
@@ -75,58 +88,59 @@ class Up:
         self.stopping.set()
 
     def close(self) -> None:
-        """Stop the doors: the control API first, the inference server (which drains and flushes) last."""
-        for door in reversed(self.doors):
-            if door.process is not None and door.process.poll() is None:
-                door.process.terminate()
-                try:
-                    door.process.wait(timeout=40)
-                except subprocess.TimeoutExpired:
-                    door.process.kill()
+        """Close the doors: the control API first, the inference server (which drains and flushes) last."""
+        for door in reversed(self._doors):
+            door.close()
         self.platform.close()
+        if self._log is not None:
+            logging.getLogger("loopwright").removeHandler(self._log)
+            self._log.close()
+        if self._lock is not None:
+            self._lock.truncate(0)
+            self._lock.close()
 
     def _work(self) -> None:
+        self.worker.stopping = self.stopping
         while not self.stopping.is_set():
-            run = self.worker.work()
+            try:
+                run = self.worker.work()
+            except Exception as error:  # noqa: BLE001 - the database may be back at the next look
+                self._say_news("runs", [f"runs: {error}"])
+                run = None
+            else:
+                self._say_news("runs", [])
             if run is None:
                 self.stopping.wait(self.platform.settings.tick_seconds / 2)
+            elif run.status == "queued":
+                self._say([f"run {run.id} of {run.model} waits for the next start"])
             else:
-                self.tell(f"run {run.id} of {run.model}: {run.status}" + (f" ({run.summary})" if run.summary else ""))
+                self._say([f"run {run.id} of {run.model}: {run.status}" + (f" ({run.summary})" if run.summary else "")])
 
-    def _open(self, door: Door) -> None:
-        door.log.parent.mkdir(parents=True, exist_ok=True)
-        with door.log.open("ab") as log:
-            # A session of its own: Ctrl-C reaches this process alone, which then stops the others in order. The pipe
-            # on standard input closes when this process dies, however it dies, and the door closes with it.
-            door.process = subprocess.Popen(
-                door.command,
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                cwd=self.platform.root,
-                start_new_session=True,
-            )
-        door.starts += 1
+    def _watch_doors(self) -> None:
+        while not self.stopping.wait(0.25):
+            self._say(said for door in self._doors if (said := door.look()))
 
-    def _wait_for(self, door: Door) -> None:
-        for _ in range(300):
-            if door.process is None or door.process.poll() is not None:
+    def _say(self, sentences: Iterable[str]) -> None:
+        for sentence in sentences:
+            log.info("%s", sentence)
+            with suppress(OSError):  # the terminal may be gone; the log is not
+                self.tell(sentence)
+
+    def _say_news(self, where: str, troubles: list[str]) -> None:
+        """A trouble that lasts is told once; one that comes back is told again."""
+        before = self._told.get(where, set())
+        self._told[where] = set(troubles)
+        self._say(trouble for trouble in dict.fromkeys(troubles) if trouble not in before)
+
+    def _take_ports(self, patience: int) -> None:
+        """Make sure of both ports, and choose those that are 0. The doors of a killed platform may need a moment."""
+        settings = self.platform.settings
+        for _ in range(patience * 5):
+            if all(_is_free(settings.host, port) for port in (settings.inference_port, settings.port)):
                 break
-            try:
-                if httpx.get(door.ready, timeout=1.0).status_code < 500:
-                    return
-            except httpx.HTTPError:
-                pass
-            self.platform.clock.sleep(0.1)
-        said = "\n".join(door.log.read_text(errors="replace").splitlines()[-5:])
-        self.close()
-        raise HostingError(f"the {door.name} did not come up: {said or 'it said nothing'}", remedy=f"read {door.log}")
-
-    def _reopen_closed_doors(self) -> None:
-        for door in self.doors:
-            if door.process is not None and door.process.poll() is not None:
-                self.tell(f"the {door.name} ended with {door.process.returncode}; it is started again")
-                self._open(door)
+            self.platform.clock.sleep(0.2)
+        chosen = {name: _free_port(settings.host, getattr(settings, name), name) for name in ("port", "inference_port")}
+        self.platform.settings = settings.model_copy(update=chosen)
 
     def _inference_door(self) -> Door:
         settings, home = self.platform.settings, self.platform.home
@@ -136,23 +150,82 @@ class Up:
         command += ["--workers", str(settings.inference_workers), "--window", str(settings.window_seconds)]
         command += [] if settings.allow_pickle else ["--no-pickle"]
         url = f"{self.platform.inference_url}/v2/health/live"
-        return Door("inference server", command, url, home / "logs" / "inference.log")
+        return Door("inference server", command, url, home / "logs" / "inference.log", self.platform.clock)
 
     def _control_door(self) -> Door:
         settings = self.platform.settings
         command = [sys.executable, "-m", "loopwright.bootstrap.control", "--with-parent"]
-        command += ["--project", str(self.platform.root), "--host", settings.host, "--port", str(settings.port)]
+        command += ["--project", str(self.platform.root)]
         url = f"http://{settings.host}:{settings.port}/healthz"
-        return Door("control API", command, url, self.platform.home / "logs" / "control.log")
+        return Door("control API", command, url, self.platform.home / "logs" / "control.log", self.platform.clock)
 
 
-def _check_free(host: str, port: int, setting: str) -> None:
+def _take_lock(home: Path) -> tuple[IO[str], bool]:
+    """The project's lock, which the kernel takes back when this process ends; and whether the last one was killed."""
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        file = (home / "up.lock").open("a+", encoding="utf-8")
+    except OSError as error:
+        raise StorageError(
+            f"{home} cannot be written: {error.strerror}", remedy="mend its permissions, or set another `home`"
+        ) from error
+    file.seek(0)
+    process = file.read().strip()
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise HostingError(
+            f"this project is up already (process {process})", remedy="stop that one first, or leave it running"
+        ) from None
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file, bool(process)
+
+
+def _log_to(path: Path) -> logging.Handler:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = RotatingFileHandler(path, maxBytes=LOG_BYTES, backupCount=1, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    ours = logging.getLogger("loopwright")
+    ours.addHandler(handler)
+    ours.setLevel(logging.INFO)
+    return handler
+
+
+def _environment(settings: Settings) -> Mapping[str, str]:
+    """What the doors are to see: the settings in force here, wherever each came from, and on no command line."""
+    values = {name: getattr(settings, name) for name in settings.model_fields_set}
+    said = {
+        f"LOOPWRIGHT_{name.upper()}": value if isinstance(value, str) else to_json(value).decode()
+        for name, value in values.items()
+        if value is not None
+    }
+    return os.environ | said
+
+
+def _is_free(host: str, port: int) -> bool:
+    try:
+        _bind(host, port)
+    except OSError:
+        return False
+    return True
+
+
+def _free_port(host: str, port: int, setting: str) -> int:
+    """`port`, or any free one for 0."""
+    try:
+        return _bind(host, port)
+    except OSError as error:
+        raise HostingError(
+            f"port {port} on {host} cannot be had ({error.strerror})",
+            remedy=f"stop what listens there, or choose another: `{setting}` in loopwright.toml",
+        ) from None
+
+
+def _bind(host: str, port: int) -> int:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise HostingError(
-                f"port {port} on {host} is taken ({error.strerror})",
-                remedy=f"stop what listens there, or choose another: `{setting}` in loopwright.toml",
-            ) from None
+        probe.bind((host, port))
+        return int(probe.getsockname()[1])

@@ -22,7 +22,7 @@ COMMANDS = {
     "demo": ("loopwright.cli.demo:demo", "Show the whole loop, live, on simulated sales."),
     "run": ("loopwright.cli.run:run", "Run the loop once for a model."),
     "up": ("loopwright.cli.up:up", "Run the platform: API, MLflow, inference, worker and watchers."),
-    "tick": ("loopwright.cli.up:tick", "Look once at everything that is due, and do it."),
+    "tick": ("loopwright.cli.tick:tick", "Look once at everything that is due, and do it."),
     "retrain": ("loopwright.cli.retrain:retrain", "Ask the governor for a retrain."),
     "stage": ("loopwright.cli.stage:stage", "Work through exactly one stage of a run."),
     "serve": ("loopwright.cli.serve:serve", "Run an inference server and nothing else."),

@@ -1,4 +1,4 @@
-"""`loopwright up`: the platform, running; `loopwright tick`: one beat of it."""
+"""`loopwright up`: the platform, running."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ import signal
 from typing import Annotated
 
 from cyclopts import Parameter
+from rich.markup import escape
 
 from loopwright.bootstrap.up import Up
-from loopwright.bootstrap.worker import Worker
 from loopwright.cli.output import Common, answer, say
-from loopwright.core.codec import to_plain
 
 
 def up(
@@ -22,9 +21,8 @@ def up(
 ) -> int:
     """Run the platform: control API, MLflow, inference server, worker and watchers; Ctrl-C stops it in order."""
     platform = common.platform(port=port, inference_port=inference_port, inference_workers=workers)
-    running = Up(platform, tell=(lambda text: answer({"said": text})) if common.json else say)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: running.stop())
+    running = Up(platform, tell=_tell_as_json if common.json else lambda text: say(escape(text)))
+    _stop_on_signals(running)
     running.start()
     control = f"http://{platform.settings.host}:{platform.settings.port}"
     if common.json:
@@ -41,30 +39,16 @@ def up(
     return 0
 
 
-def tick(
-    *,
-    work: Annotated[bool, Parameter(help="Also work through the runs that wait.")] = True,
-    common: Common = Common(),  # noqa: B008
-) -> int:
-    """Look once at everything that is due, do it, and end: for a cron job, where no `loopwright up` runs."""
-    platform = common.platform()
-    worker = Worker(platform)
-    beat = worker.tick()
-    runs = []
-    while work and (run := worker.work()) is not None:
-        runs.append(run)
-    if runs:
-        later = worker.tick()
-        beat.done.extend(later.done)
-        beat.troubles.extend(later.troubles)
-    platform.close()
-    if common.json:
-        answer({"done": beat.done, "troubles": beat.troubles, "runs": to_plain(runs)})
-    else:
-        for said in beat.done or ["nothing is due"]:
-            say(said)
-        for trouble in beat.troubles:
-            say(f"[yellow]{trouble}[/]")
-        for run in runs:
-            say(f"run {run.id} of {run.model}: {run.status}" + (f" ({run.summary})" if run.summary else ""))
-    return 1 if beat.troubles or any(run.status == "failed" for run in runs) else 0
+def _tell_as_json(text: str) -> None:
+    answer({"said": text})
+
+
+def _stop_on_signals(running: Up) -> None:
+    """The first signal stops in order, also when the terminal goes; a second one ends at once."""
+
+    def stop(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        running.stop()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
