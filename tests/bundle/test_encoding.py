@@ -33,9 +33,12 @@ def values_of(column: FeatureColumn, values: object) -> list[float]:
     return encode(encoding(column), {"x": values})[:, 0].tolist()  # type: ignore[dict-item]
 
 
-def test_numbers_are_themselves_and_missing_ones_are_nan() -> None:
-    got = values_of(number(), [1, 2.5, None, NAN, True, "3.5", -math.inf])
-    np.testing.assert_array_equal(got, [1, 2.5, NAN, NAN, 1, 3.5, -math.inf])
+def test_numbers_are_themselves_and_missing_and_infinite_ones_are_nan() -> None:
+    given = [1, 2.5, None, NAN, True, "3.5", -math.inf, math.inf, "inf"]
+    expected = [1, 2.5, NAN, NAN, 1, 3.5, NAN, NAN, NAN]
+    np.testing.assert_array_equal(values_of(number(), given), expected)
+    np.testing.assert_array_equal(values_of(number(), given * 5), expected * 5)
+    np.testing.assert_array_equal(values_of(number(), np.array([math.inf, 1.0])), [NAN, 1.0])
 
 
 @pytest.mark.parametrize("truth", [True, 1, 1.0, "true", "TRUE", "True", np.True_, "1"])

@@ -18,7 +18,7 @@ from loopwright.features.matrix import fill_matrices, fit_encoding, refit_encodi
 
 ROW = st.fixed_dictionaries(
     {
-        "number": st.none() | st.floats(-1e6, 1e6),
+        "number": st.none() | st.floats(-1e6, 1e6) | st.sampled_from([float("inf"), float("-inf")]),
         "whole": st.none() | st.integers(-1000, 1000),
         "truth": st.none() | st.booleans(),
         "text": st.none() | st.sampled_from(["a", "b", "", "3", "true"]),

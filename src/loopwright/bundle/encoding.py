@@ -1,6 +1,6 @@
 """Features to a matrix: what a fitted `Encoding` does to raw columns, the same in training and in serving.
 
-number      see `loopwright.bundle.values`; infinities stay.
+number      see `loopwright.bundle.values`.
 boolean     likewise.
 category    its text's place in the vocabulary. A text that is not there but spells a number or a truth value is looked
             up as that: 3, 3.0, "3" and "3.0" are one category, so are True, "true" and "True".
@@ -32,6 +32,7 @@ from loopwright.bundle.values import (
     parts_of,
     plain,
     truth,
+    without_infinities,
 )
 from loopwright.errors import RequestError
 
@@ -90,7 +91,9 @@ class Encoder:
             matrix = np.array(block, dtype=np.float64)
         except (KeyError, ValueError, TypeError, OverflowError):
             return None
-        return np.ascontiguousarray(matrix.T) if matrix.shape == (self.width, rows) else None
+        if matrix.shape != (self.width, rows):
+            return None
+        return np.ascontiguousarray(without_infinities(matrix).T)
 
     def _many_rows(self, columns: Columns, rows: int) -> Matrix:
         matrix, place = np.empty((rows, self.width), dtype=np.float64), 0

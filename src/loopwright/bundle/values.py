@@ -1,6 +1,6 @@
 """Values as they come, as numbers, truth values, texts and moments. Lists of JSON values and NumPy arrays alike.
 
-number      a number, a boolean (0, 1) or text that spells a number. None and NaN are missing; infinities stay.
+number      a number, a boolean (0, 1) or text that spells a number. None, NaN and infinities are missing.
 boolean     True, False, 0, 1, or "true" and "false" in any case. None and NaN are missing.
 text        any value by its text (`category_text`): 3, 3.0 and "3" are one, so are True and "true". None, NaN and NaT
             are missing; an empty text is a value.
@@ -52,12 +52,18 @@ def category_texts(values: list[Any] | NDArray[Any]) -> list[str | None]:
 
 
 def numbers(values: list[Any] | NDArray[Any]) -> Matrix:
-    """Values as numbers, NaN where missing. Raises `ValueError` or `TypeError`."""
+    """Values as numbers, NaN where missing or infinite. Raises `ValueError` or `TypeError`."""
     if isinstance(values, np.ndarray) and values.dtype.kind in "Mmc":
         raise TypeError(f"{values.dtype} is no number")
     array = np.array(values, dtype=np.float64)
     if array.ndim != 1:
         raise ValueError("not one value a row")
+    return without_infinities(array)
+
+
+def without_infinities(array: Matrix) -> Matrix:
+    """The array itself, its infinities made NaN: snapshots hold none, so no model has ever seen one."""
+    array[np.isinf(array)] = MISSING
     return array
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from loopwright.bundle.encoding import encode, matrix_names, matrix_width
 from loopwright.bundle.frames import frame_columns
 from loopwright.bundle.records import Encoding, FeatureColumn
+from loopwright.bundle.values import without_infinities
 from loopwright.errors import FeatureError
 from loopwright.features.columns import Role, fit_column, refit_column
 
@@ -67,7 +68,7 @@ def fill_matrices(
 def encoded(column: FeatureColumn, values: pl.Series) -> list[NDArray[np.float64]]:
     """The matrix columns that `values` make: what `bundle.encoding.encode` gives, each different value encoded once."""
     if column.kind in ("number", "boolean"):
-        return [values.cast(pl.Float64).to_numpy()]
+        return [without_infinities(values.cast(pl.Float64).to_numpy(writable=True))]
     values = values.cast(pl.String) if column.kind == "category" else values
     different = values.unique()
     codes = encode(make_encoding([column]), frame_columns(different.to_frame(column.name)))
