@@ -79,3 +79,14 @@ def test_an_unknown_environment_says_which_there_are(root: Path) -> None:
     with pytest.raises(SettingsError, match="no environment 'stage'") as caught:
         load_settings(root, "stage")
     assert "dev, prod" in caught.value.remedy
+
+
+def test_a_variable_of_several_values_that_is_no_json_says_how_to_write_it(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LOOPWRIGHT_NOTIFY", "slack://somewhere")
+    with pytest.raises(SettingsError, match="notify") as refused:
+        load_settings(root)
+    assert "JSON" in refused.value.remedy
+    monkeypatch.setenv("LOOPWRIGHT_NOTIFY", '["slack://somewhere"]')
+    assert load_settings(root).notify == ("slack://somewhere",)

@@ -41,6 +41,9 @@ METRICS: dict[str, tuple[tuple[TaskName, ...], bool]] = {
 }
 """Every metric a gate can name: the tasks that have it, and whether more is better."""
 
+STAGING = "-staging"
+"""What a model's name becomes its staging endpoint's with."""
+
 DEFAULT_METRIC: dict[TaskName, str] = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse"}
 
 
@@ -103,8 +106,7 @@ class Canary:
             raise DeclarationError(
                 f"Canary steps are {self.steps}", remedy="write rising weights that end at 100, such as (10, 50, 100)"
             )
-        _duration("Canary interval", self.interval)
-        _duration("Canary patience", self.patience)
+        _check_pace("Canary", self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ class BlueGreen:
         return (100,)
 
     def __post_init__(self) -> None:
-        _duration("BlueGreen interval", self.interval)
+        _check_pace("BlueGreen", self)
 
 
 RolloutPolicy = Canary | BlueGreen
@@ -248,6 +250,11 @@ class Declaration:
             raise DeclarationError(
                 f"a model is named {self.name!r}",
                 remedy="use lower-case letters, digits and inner hyphens, 63 at most, such as bike-demand",
+            )
+        if self.name.endswith(STAGING):
+            raise DeclarationError(
+                f"a model is named {self.name!r}, as the staging endpoint of {self.name.removesuffix(STAGING)!r} is",
+                remedy=f"choose a name that does not end in {STAGING}",
             )
         columns = {"time": self.time, "key": self.key}
         for role, column in columns.items():
@@ -417,6 +424,17 @@ def check_task(declaration: Declaration, task: TaskName) -> None:
         raise DeclarationError(
             f"{name}: a threshold is declared, but the task is {task}",
             remedy="leave threshold= out: only a choice between two classes has one",
+        )
+
+
+def _check_pace(policy: str, declared: RolloutPolicy) -> None:
+    _duration(f"{policy} interval", declared.interval)
+    _duration(f"{policy} patience", declared.patience)
+    if declared.min_requests < 0:
+        raise DeclarationError(f"{policy} min_requests is {declared.min_requests}", remedy="write 0 or more")
+    if declared.max_latency_ratio <= 0:
+        raise DeclarationError(
+            f"{policy} max_latency_ratio is {declared.max_latency_ratio}", remedy="write a ratio above 0, such as 2.0"
         )
 
 

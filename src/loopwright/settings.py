@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableError
 
 from loopwright.errors import SettingsError
 
@@ -74,6 +75,11 @@ def load_settings(root: Path, environment: str | None = None, overrides: dict[st
     from_file = {name: value for name, value in values.items() if f"LOOPWRIGHT_{name.upper()}" not in os.environ}
     try:
         return Settings(**(from_file | (overrides or {})))
+    except UnreadableError as error:
+        raise SettingsError(
+            f"a LOOPWRIGHT_ variable cannot be read: {error}",
+            remedy="a setting of several values is written as JSON, such as LOOPWRIGHT_MODELS='[\"demand.py\"]'",
+        ) from None
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])

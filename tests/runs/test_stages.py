@@ -180,3 +180,13 @@ def test_a_result_that_cannot_be_read_back_ends_the_run_and_a_retry_makes_it_ane
     again = journal.claim("w2")
     assert again is not None
     assert run_stages(journal, again, (rows,), {}).status == "succeeded"
+
+
+def test_a_fault_whose_words_no_database_takes_is_kept_all_the_same(journal: Journal) -> None:
+    def candidate() -> Rows:
+        raise TrainingError("caf\udce9.csv holds a\0b")
+
+    with pytest.raises(TrainingError):
+        run_stages(journal, claim(journal), (candidate,), {})
+    run = journal.get("run-1")
+    assert (run.status, run.summary) == ("failed", r"caf\udce9.csv holds a\0b")

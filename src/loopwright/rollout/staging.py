@@ -13,6 +13,7 @@ from loopwright.bundle.records import SAMPLE
 from loopwright.core.clock import Clock
 from loopwright.core.codec import from_json
 from loopwright.core.decision import Decision, Reason, decide
+from loopwright.declare import STAGING
 from loopwright.errors import HostingError
 from loopwright.ports.hosting import Hosting
 from loopwright.ports.storage import Storage
@@ -40,7 +41,7 @@ class StagingReport:
 
 
 def staging_endpoint(model: str) -> str:
-    return f"{model}-staging"
+    return f"{model}{STAGING}"
 
 
 def smoke_test(version: ModelVersion, *, storage: Storage, hosting: Hosting, clock: Clock) -> StagingReport:

@@ -114,8 +114,15 @@ def _result(
 def fault_of(error: BaseException) -> Fault:
     """An error as the journal keeps it; an unexpected one names its class."""
     if isinstance(error, LoopwrightError):
-        return Fault(error=type(error).__name__, message=error.message, remedy=error.remedy)
-    return Fault(error=type(error).__name__, message=f"{type(error).__name__}: {error}", remedy="")
+        return Fault(error=type(error).__name__, message=_printable(error.message), remedy=_printable(error.remedy))
+    return Fault(error=type(error).__name__, message=_printable(f"{type(error).__name__}: {error}"), remedy="")
+
+
+def _printable(text: str) -> str:
+    """`text` without what no database takes (file names that are no UTF-8, NULs): a fault that cannot be written down
+    would leave its run running.
+    """
+    return text.encode(errors="backslashreplace").decode().replace("\0", "\\0")
 
 
 def _put_back(journal: Journal, claim: Claim) -> None:
