@@ -5,13 +5,16 @@ PYTHON ?= $(firstword $(foreach one,python3 python3.13 python3.12 python3.11,$(s
 BIN := .venv/bin
 export UV_COMPILE_BYTECODE := 1
 
-.PHONY: demo test lint types imports unit setup clean help
+.PHONY: demo replay test lint types imports unit setup clean help
 
 help:  ## what there is to make
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
 demo: setup  ## the loop, live, on data made on the spot
 	$(BIN)/loopwright demo
+
+replay: setup  ## a year of real bicycle rentals in minutes; DATA=folder where there is no network
+	$(BIN)/python examples/bike_demand/replay.py $(if $(DATA),--from $(DATA))
 
 test: lint types imports unit  ## everything that must hold: style, types, import order, tests
 
