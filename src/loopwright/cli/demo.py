@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import signal
-import socket
 import sys
 import tempfile
 import threading
@@ -21,15 +20,13 @@ from loopwright.cli.output import answer, console, reasons, say, table
 from loopwright.cli.run import gist
 from loopwright.core.codec import to_plain
 from loopwright.core.decision import Decision
-from loopwright.demo.live import LivePlatform
+from loopwright.demo.live import QUICK_SETTINGS, LivePlatform, free_ports
 from loopwright.demo.project import MODEL, QUICK, write_project
 from loopwright.demo.retail import Chain
 from loopwright.demo.story import Ending, Story
 from loopwright.demo.traffic import Traffic
-from loopwright.errors import ConflictError, HostingError
+from loopwright.errors import ConflictError
 from loopwright.runs.records import StageRecord
-
-QUICK_SETTINGS = {"window_seconds": 1, "tick_seconds": 0.5}
 
 
 def demo(
@@ -51,8 +48,7 @@ def demo(
         elif folder.exists() and any(folder.iterdir()):
             raise ConflictError(f"{folder} is not empty", remedy="name a folder that is not there yet")
         chain = Chain(seed)
-        ports = {"port": _free_port(8400), "inference_port": _free_port(8401)}
-        write_project(folder, chain, QUICK, ports | QUICK_SETTINGS)
+        write_project(folder, chain, QUICK, free_ports() | QUICK_SETTINGS)
         tell = Silent() if json else Terminal()
         if not json:
             _opening(folder, seed)
@@ -144,15 +140,3 @@ def _leave_running(live: LivePlatform, folder: Path) -> None:
         signal.signal(number, lambda *_: stopped.set())
     stopped.wait()
     say("stopping")
-
-
-def _free_port(wanted: int) -> int:
-    """`wanted`, where nobody listens there; else any."""
-    for port in (wanted, 0):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise HostingError("no port is free on 127.0.0.1", remedy="end a program that listens")

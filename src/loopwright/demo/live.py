@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,8 @@ from loopwright.runs.records import ENDED, StageRecord
 
 T = TypeVar("T")
 
+QUICK_SETTINGS: dict[str, float] = {"window_seconds": 1, "tick_seconds": 0.5}
+"""The platform's pace where days take seconds."""
 PAUSE = 0.1
 """Seconds between two looks."""
 
@@ -86,3 +89,19 @@ class LivePlatform:
             self._up.run()
         except BaseException as error:  # noqa: BLE001 - told by `until` in the thread that waits
             self._fault = error
+
+
+def free_ports() -> dict[str, float]:
+    """Settings of ports on which nobody listens: the usual ones, or any."""
+    return {name: _free_port(usual) for name, usual in (("port", 8400), ("inference_port", 8401))}
+
+
+def _free_port(usual: int) -> int:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", usual))
+        except OSError:
+            with socket.socket() as other:
+                other.bind(("127.0.0.1", 0))
+                return int(other.getsockname()[1])
+        return usual
