@@ -24,6 +24,7 @@ from loopwright.data.records import DatasetVersion, Profile, ValidationReport
 from loopwright.data.snapshot import snapshot
 from loopwright.data.validate import validate
 from loopwright.declare import Model
+from loopwright.errors import ConflictError
 from loopwright.evaluation.gate import decide_gate
 from loopwright.evaluation.records import Champion, EvaluateTask, EvaluationReport, GateDecision
 from loopwright.ports.compute import JobKind
@@ -236,9 +237,18 @@ def staging_report(model_version: ModelVersion, storage: Storage, hosting: Hosti
     return smoke_test(model_version, storage=storage, hosting=hosting, clock=clock)
 
 
-def rollout(model: Model, model_version: ModelVersion, rollouts: Rollouts, run: Run) -> Rollout:
-    """The request to make the version champion, step by step."""
+def rollout(
+    model: Model, model_version: ModelVersion, champion: Champion | None, rollouts: Rollouts, run: Run
+) -> Rollout:
+    """The request to make the version champion, step by step, in the place of the one it was compared with."""
     declared = model.declaration
+    live, compared = rollouts.champion(model.name), champion.version if champion else None
+    if live is not None and live.number not in (compared, model_version.number):
+        raise ConflictError(
+            f"version {live.number} of {model.name} became champion while version {model_version.number} was made, "
+            f"which was compared with {f'version {compared}' if compared else 'no champion'}",
+            remedy=f"start another run: `loopwright run {model.name}`",
+        )
     rollout_id = derived_id("rollout", run.id)
     return rollouts.request(model_version, declared.rollout, rollout_id=rollout_id, redact=declared.redact)
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from loopwright.bootstrap.session import Session
+from loopwright.declare import Canary
 from loopwright.loop import STAGES
 from loopwright.rollout import ledger
 
@@ -205,6 +207,25 @@ def test_ctrl_c_cancels_the_run_that_was_asked_for_by_hand(open_project: Open, m
         session.run()
     (run,) = session.platform.journal.runs()
     assert run.status == "cancelled"
+
+
+def test_a_version_does_not_replace_a_champion_that_it_was_never_compared_with(
+    open_project: Open, project: Path
+) -> None:
+    session = open_project()
+    session.run()
+    platform = session.platform
+    rows(40, start=60).write_csv(project / "data" / "b.csv")
+    late = platform.journal.submit("demand", cause="test", actor="ann")
+    session.worker.work(run_id=late.id, only="champion")
+    other = platform.registry.register(replace(session.champion(), id="other"))
+    platform.rollouts.request(other, Canary(), rollout_id="other")
+    platform.rollouts.promote("demand", actor="ann")
+    ended = session.worker.work(run_id=late.id)
+    assert ended is not None
+    assert ended.status == "failed"
+    assert "compared with version 1" in ended.summary
+    assert platform.rollouts.aliases("demand") == {"champion": 2}
 
 
 def interrupted() -> None:
