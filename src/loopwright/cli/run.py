@@ -30,18 +30,23 @@ def run(
     Ends with 0 when the version is on its way to the endpoint, 1 when the run was refused or failed.
     """
     platform = common.platform()
-    # MLflow takes seconds to import and is needed at the end: let it come while the jobs work.
-    threading.Thread(target=lambda: platform.tracking, daemon=True).start()
     if retry is None:
         declared = platform.project.model(model)
         submitted = platform.journal.submit(declared.name, cause="by hand", actor=platform.actor)
     else:
         submitted = platform.journal.retry(retry)
+    return work_through(platform, submitted, as_json=common.json)
+
+
+def work_through(platform: Platform, submitted: Run, *, as_json: bool) -> int:
+    """Work through a run here and now, shown as it goes; the exit code that says how it ended."""
+    # MLflow takes seconds to import and is needed at the end: let it come while the jobs work.
+    threading.Thread(target=lambda: platform.tracking, daemon=True).start()
     worker = Worker(platform)
     thread = threading.Thread(target=worker.work, kwargs={"run_id": submitted.id}, daemon=True)
     thread.start()
     try:
-        ended = _follow(platform, submitted.id, thread, quiet=common.json)
+        ended = _follow(platform, submitted.id, thread, quiet=as_json)
     except KeyboardInterrupt:
         worker.stopping.set()
         thread.join()
@@ -49,9 +54,9 @@ def run(
     thread.join()
     beat = worker.tick()
     for trouble in beat.troubles:
-        if not common.json and not (ended.fault and ended.fault.message in trouble):  # which is told below
+        if not as_json and not (ended.fault and ended.fault.message in trouble):  # which is told below
             say(f"[yellow]{escape(trouble)}[/]")
-    _tell(platform, ended, as_json=common.json)
+    _tell(platform, ended, as_json=as_json)
     platform.close()
     return 0 if ended.status == "succeeded" else 1
 
@@ -95,7 +100,8 @@ def gist(stage: StageRecord) -> str:
                 "all rows keep the contract" if not result["bad_rows"] else f"{result['bad_rows']:,} rows in quarantine"
             )
         case "candidate":
-            return f"{result['task']}, {len(result['features'])} features, {result['rows']:,} rows"
+            origin = "trained elsewhere" if result["origin"] == "imported" else f"{result['rows']:,} rows"
+            return f"{result['task']}, {len(result['features'])} features, {origin}"
         case "champion":
             return f"version {result['version']}" if result else "none yet"
         case "evaluation_report":
@@ -104,7 +110,7 @@ def gist(stage: StageRecord) -> str:
         case "gate_decision":
             return "passed" if result["decision"]["passed"] else "refused"
         case "bundle":
-            return f"{result['rows']:,} rows"
+            return "as it came" if result["origin"] == "imported" else f"{result['rows']:,} rows"
         case "model_version":
             return f"version {result['number']}"
         case "rollout":
