@@ -23,6 +23,7 @@ COMMANDS = {
     "run": ("loopwright.cli.run:run", "Run the loop once for a model."),
     "up": ("loopwright.cli.up:up", "Run the platform: API, MLflow, inference, worker and watchers."),
     "tick": ("loopwright.cli.tick:tick", "Look once at everything that is due, and do it."),
+    "register": ("loopwright.cli.register:register", "Bring in a model that was trained elsewhere."),
     "retrain": ("loopwright.cli.retrain:retrain", "Ask the governor for a retrain."),
     "stage": ("loopwright.cli.stage:stage", "Work through exactly one stage of a run."),
     "serve": ("loopwright.cli.serve:serve", "Run an inference server and nothing else."),
