@@ -175,6 +175,20 @@ def train(data, params):
     np.testing.assert_allclose(expected - expected[0], (ROWS["x"] - ROWS["x"][0]).to_numpy())
 
 
+def test_labels_without_probabilities_are_said(project: MakeProject, version: Take) -> None:
+    space = project("""
+from sklearn.linear_model import RidgeClassifier
+
+model = Model("m", source="s", target="after", task="binary", key="id", drop=["day", "kind", "note", "same", "y"])
+
+@model.train
+def train(data, params):
+    return RidgeClassifier().fit(data.X, data.y)
+""")
+    rows = ROWS.with_columns(after=(pl.col("id") * 7 % 3 == 0))
+    assert any("gives labels, not probabilities" in note for note in made(space, version(rows, space)).notes)
+
+
 def test_without_onnx_asked_for_none_is_made(workspace: Make, version: Take) -> None:
     space = workspace(Model("m", source="s", target="y", key="id"))
     assert not read_manifest(opened(space, made(space, version(ROWS, space), onnx=False))).has_onnx

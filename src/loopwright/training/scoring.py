@@ -43,7 +43,11 @@ def judge(name: str, rule: Threshold, data: TrainData, fitted: Fitted) -> Judgem
 
 
 def suspicion(data: TrainData, judgement: Judgement) -> tuple[str, ...]:
-    """A note where a score is hardly to be had without a leak that no single feature gives away."""
+    """A note where a score is hardly to be had without a leak that no single feature gives away, or where a classifier
+    has no doubts, as those without predict_proba have none.
+    """
+    if data.task != "regression" and np.isin(judgement.answers, (0, 1)).all():
+        return ("the model gives labels, not probabilities: each counts as certain, and log loss is hard on the wrong",)
     name, limit = TOO_GOOD[data.task]
     score = metric(data.task, name, data.held_out[1], judgement.answers)
     if score is None or score < limit:
