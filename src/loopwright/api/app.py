@@ -76,9 +76,8 @@ def _describe_problems(app: FastAPI) -> None:
         document = described()
         for path in document["paths"].values():
             for operation in path.values():
-                content = operation["responses"].get("default", {}).get("content", {})
-                if "application/json" in content:
-                    content["application/problem+json"] = content.pop("application/json")
+                problem = operation["responses"]["default"]
+                problem["content"] = {"application/problem+json": next(iter(problem["content"].values()))}
         return document
 
     app.openapi = openapi  # type: ignore[method-assign]

@@ -21,7 +21,8 @@ async def _platform(request: Request) -> Platform:
 Here = Annotated[Platform, Depends(_platform)]
 """The platform that the application was made for."""
 
-Name = Annotated[str, Path(pattern="^[a-z0-9][a-z0-9-]{0,79}$")]
+NAME = "^[a-z0-9][a-z0-9-]{0,79}$"
+Name = Annotated[str, Path(pattern=NAME)]
 """A model's, an endpoint's or a data set's name, as a part of the path."""
 
 Limit = Annotated[int, Query(ge=1, le=500, description="How many at most.")]

@@ -63,7 +63,7 @@ def _shown(authorization: str) -> bytes:
     """The token that a request shows; empty where it shows none."""
     scheme, _, rest = authorization.partition(" ")
     if scheme.lower() == "bearer":
-        return rest.strip().encode()
+        return rest.strip().encode("latin-1")
     if scheme.lower() != "basic":
         return b""
     try:

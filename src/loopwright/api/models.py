@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
-from starlette.responses import HTMLResponse, PlainTextResponse
+from starlette.responses import HTMLResponse, Response
 
 from loopwright.api.asking import Here, Limit, Name, Offset, Page
 from loopwright.bootstrap.platform import Platform
@@ -24,6 +24,12 @@ from loopwright.runs.records import Run
 router = APIRouter(tags=["models"])
 
 Days = Annotated[float, Query(gt=0, le=366, description="How far to look back.")]
+
+
+class Markdown(Response):
+    """Text for people, to be rendered."""
+
+    media_type = "text/markdown"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,11 +74,11 @@ def get_version(model: Name, number: int, platform: Here) -> ModelVersion:
     return platform.registry.get(model, number)
 
 
-@router.get("/models/{model}/versions/{number}/card", response_class=PlainTextResponse)
-def get_card(model: Name, number: int, platform: Here) -> PlainTextResponse:
+@router.get("/models/{model}/versions/{number}/card", response_class=Markdown)
+def get_card(model: Name, number: int, platform: Here) -> Markdown:
     """The version's model card, in Markdown."""
     version = platform.registry.get(model, number)
-    return PlainTextResponse(platform.storage.get(f"{version.folder}/card.md"), media_type="text/markdown")
+    return Markdown(platform.storage.get(f"{version.folder}/card.md"))
 
 
 @router.get("/models/{model}/health")

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from loopwright.api.asking import Here
+from loopwright.api.asking import NAME, Here
 from loopwright.errors import NotFoundError
 from loopwright.monitoring.outcomes import record_outcomes
 from loopwright.rollout import ledger
@@ -33,7 +33,7 @@ class OutcomesGiven(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    endpoint: str
+    endpoint: Annotated[str, Field(pattern=NAME)]
     outcomes: Annotated[list[OutcomeGiven], Field(min_length=1, max_length=10_000)]
 
 
