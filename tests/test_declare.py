@@ -42,6 +42,8 @@ def model(**extra):
         (lambda: model(name="demand-staging"), "staging endpoint of 'demand'"),
         (lambda: Schedule("every day"), "every day"),
         (lambda: Split(validation=0.5, test=0.45), "95%"),
+        (lambda: Split(validation=0), "0% of the rows for validation"),
+        (lambda: Split(test=0), "0% for the test"),
         (lambda: Threshold("profit"), "profit"),
         (lambda: Threshold(1.5), "1.5"),
         (lambda: Governor("a while"), "'a while' is not a duration"),

@@ -191,6 +191,11 @@ class Split:
     def __post_init__(self) -> None:
         _share("Split validation", self.validation)
         _share("Split test", self.test)
+        if not self.validation or not self.test:
+            raise DeclarationError(
+                f"Split keeps {self.validation:.0%} of the rows for validation and {self.test:.0%} for the test",
+                remedy="leave some for each: models are stopped and tuned by the one and judged by the other",
+            )
         if self.validation + self.test >= 0.9:
             raise DeclarationError(
                 f"Split keeps {self.validation + self.test:.0%} of the rows from training",
