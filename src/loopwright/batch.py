@@ -70,6 +70,7 @@ def score(
                     progress(f"{rows:,} rows scored", (place + 0.5) / len(files))
             writer.close()
             partial.replace(output)
+            progress(f"{rows:,} rows scored", 1.0)
         except OSError as error:
             raise StorageError(
                 f"{output} cannot be written: {error.strerror or error}", remedy="free space, or write elsewhere"
