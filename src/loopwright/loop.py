@@ -71,12 +71,14 @@ def profile(dataset_version: DatasetVersion, storage: Storage, scratch: Path, co
     return profile_rows(dataset_version, storage, scratch, progress=context.progress)
 
 
-def contract(project: Project, model: Model, profile: Profile) -> DataContract:
+def contract(project: Project, model: Model, profile: Profile, storage: Storage) -> DataContract:
     """The contract the project keeps for this data; the first run infers it and writes it down to be edited."""
     path = project.contract_path(model.name)
     if not path.exists():
         write_contract(infer_contract(model.name, profile, model.declaration), path)
-    return read_contract(path)
+    kept = read_contract(path)
+    storage.upload(_contract_key(model, kept), path)
+    return kept
 
 
 def validation_report(
@@ -104,7 +106,7 @@ def candidate(
     registry: Registry,
 ) -> Candidate:
     """A model trained (and tuned) on the accepted rows that are neither validation nor test; or one brought in."""
-    candidate_id = derived_id("candidate", run.id)
+    candidate_id = derived_id("candidate", run.id, run.attempt)
     if "imported" in run.data:
         brought = ImportTask(
             candidate_id=candidate_id,
@@ -168,13 +170,14 @@ def gate_decision(model: Model, evaluation_report: EvaluationReport) -> GateDeci
 
 def bundle(
     model: Model,
-    project: Project,
     code_version: CodeVersion,
     validation_report: ValidationReport,
     candidate: Candidate,
     evaluation_report: EvaluationReport,
     gate_decision: GateDecision,
     profile: Profile,
+    contract: DataContract,
+    run: Run,
     storage: Storage,
     jobs: Jobs,
     context: StageContext,
@@ -182,14 +185,12 @@ def bundle(
     """The candidate's settings fitted again on all rows (one brought in: as it is), as the folder that is served."""
     papers = {"profile.json": profile, "evaluation.json": evaluation_report, "gate.json": gate_decision}
     extras = put_records(storage, f"evaluations/{candidate.id}", papers)
-    contract_key = f"evaluations/{candidate.id}/contract.odcs.yaml"
-    storage.upload(contract_key, project.contract_path(model.name))
     task = RefitTask(
         candidate=candidate,
         dataset=validation_report.accepted,
-        folder=f"bundles/{candidate.id}",
+        folder=f"bundles/{candidate.id}-{run.attempt}",
         reference_key=evaluation_report.reference,
-        bundle_extras=extras | {"contract.odcs.yaml": contract_key},
+        bundle_extras=extras | {"contract.odcs.yaml": _contract_key(model, contract)},
     )
     return _job(jobs, "refit", task, Candidate, model, code_version, context)
 
@@ -268,6 +269,10 @@ STAGES = (
     staging_report,
     rollout,
 )
+
+
+def _contract_key(model: Model, contract: DataContract) -> str:
+    return f"contracts/{model.name}/{contract.digest()}.odcs.yaml"
 
 
 def _job(

@@ -179,3 +179,16 @@ def test_of_many_workers_at_once_each_run_goes_to_one(journal: Journal) -> None:
     for thread in threads:
         thread.join()
     assert len(claims) == len(set(claims)) == 6
+
+
+def test_a_run_that_takes_every_worker_down_is_given_up(journal: Journal, clock: VirtualClock) -> None:
+    run_id = submit(journal)
+    for number in range(6):
+        assert journal.claim(f"w{number}") is not None
+        clock.sleep(31)
+    assert journal.claim("one more") is None
+    run = journal.get(run_id)
+    assert run.status == "failed"
+    assert "6 workers died" in run.summary
+    journal.retry(run_id)
+    assert journal.claim("after the retry") is not None

@@ -26,6 +26,7 @@ from loopwright.ports.storage import Storage
 from loopwright.ports.tracking import Tracking
 from loopwright.project import DeclaredModel, Project, read_declared
 from loopwright.registry.service import Registry
+from loopwright.retention.service import Retention
 from loopwright.retraining.service import Retraining
 from loopwright.rollout.service import Rollouts
 from loopwright.runs.jobs import Jobs
@@ -88,6 +89,18 @@ class Platform:
         return Retraining(self.state, self.journal, self.registry, self.rollouts, self.clock)
 
     @cached_property
+    def retention(self) -> Retention:
+        return Retention(
+            self.state,
+            self.storage,
+            self.registry,
+            self.rollouts,
+            self.clock,
+            keep_days=self.settings.keep_days,
+            keep_versions=self.settings.keep_versions,
+        )
+
+    @cached_property
     def compute(self) -> Compute:
         adapter = load_adapter(f"loopwright.adapters.{self.settings.compute}.compute")
         python = self.settings.job_python or sys.executable
@@ -145,7 +158,7 @@ class Platform:
     @property
     def actor(self) -> str:
         """Who acts through this process: the user's login name."""
-        return os.environ.get("LOOPWRIGHT_ACTOR") or os.environ.get("USER") or "somebody"
+        return (os.environ.get("LOOPWRIGHT_ACTOR") or os.environ.get("USER") or "somebody")[:120]
 
     def close(self) -> None:
         if "state" in self.__dict__:

@@ -15,7 +15,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from rich.syntax import Syntax
 
-from loopwright.bootstrap.platform import open_platform
+from loopwright.bootstrap.platform import load_adapter, open_platform
 from loopwright.cli.output import answer, console, reasons, say, table
 from loopwright.cli.run import gist
 from loopwright.core.codec import to_plain
@@ -54,7 +54,7 @@ def demo(
             _opening(folder, seed)
         platform = open_platform(folder)
         # MLflow takes seconds to import and is needed when the first run ends: let it come while the jobs work.
-        threading.Thread(target=lambda: platform.tracking, daemon=True).start()
+        threading.Thread(target=load_adapter, args=["loopwright.adapters.mlflow.tracking"], daemon=True).start()
         tell.act("The platform comes up")
         live = stack.enter_context(LivePlatform(platform))
         traffic = stack.enter_context(Traffic(platform.inference_url, MODEL))

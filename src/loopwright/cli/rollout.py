@@ -8,6 +8,7 @@ from cyclopts import App, Parameter
 
 from loopwright.cli.output import Common, answer, say, table
 from loopwright.core.codec import to_plain
+from loopwright.errors import NotFoundError
 from loopwright.rollout import ledger
 from loopwright.rollout.records import Rollout
 from loopwright.traffic.records import EndpointRevision
@@ -35,7 +36,7 @@ def list_rollouts(model: str | None = None, *, common: Common = Common()) -> int
                 f"v{one.champion}" if one.champion else "-",
                 one.status,
                 _step(one),
-                "; ".join(reason.text for reason in one.reasons),
+                _why(one),
             )
             for one in rollouts
         ),
@@ -70,10 +71,13 @@ def rollback(model: str, *, reason: Why = "rolled back by hand", common: Common 
 
 
 @app.command
-def approve(rollout: str, *, common: Common = Common()) -> int:  # noqa: B008
-    """Let a rollout that waits for a person begin."""
+def approve(model: str, *, common: Common = Common()) -> int:  # noqa: B008
+    """Let MODEL's rollout begin, which waits for a person."""
     platform = common.platform()
-    return _said(platform.rollouts.approve(rollout, actor=platform.actor), common)
+    waiting = platform.rollouts.active(model)
+    if waiting is None:
+        raise NotFoundError(f"no rollout of {model} waits for a person", remedy="`loopwright rollout list` shows them")
+    return _said(platform.rollouts.approve(waiting.id, actor=platform.actor), common)
 
 
 @app.command(name="ledger")
@@ -115,6 +119,12 @@ def _said(rollout: Rollout, common: Common) -> int:
 def _step(rollout: Rollout) -> str:
     steps = rollout.plan.steps
     return f"{steps[rollout.step]} % ({rollout.step + 1} of {len(steps)})" if 0 <= rollout.step < len(steps) else "-"
+
+
+def _why(rollout: Rollout) -> str:
+    """What stopped it; else what was said last."""
+    failed = [reason.text for reason in rollout.reasons if reason.finding == "fail"]
+    return "; ".join(failed or [reason.text for reason in rollout.reasons][-1:])
 
 
 def _serves(revision: EndpointRevision) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
+from contextlib import nullcontext
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -43,13 +43,16 @@ def work_through(platform: Platform, submitted: Run, *, as_json: bool) -> int:
     # MLflow takes seconds to import and is needed at the end: let it come while the jobs work.
     threading.Thread(target=lambda: platform.tracking, daemon=True).start()
     worker = Worker(platform)
-    thread = threading.Thread(target=worker.work, kwargs={"run_id": submitted.id}, daemon=True)
+    thread = threading.Thread(target=_work, args=(worker, submitted.id), daemon=True)
     thread.start()
     try:
         ended = _follow(platform, submitted.id, thread, quiet=as_json)
     except KeyboardInterrupt:
         worker.stopping.set()
         thread.join()
+        if platform.journal.get(submitted.id).status not in ENDED:
+            platform.journal.cancel(submitted.id)
+            say(f"cancelled; `loopwright run --retry {submitted.id}` goes on where it stopped")
         raise
     thread.join()
     beat = worker.tick()
@@ -61,19 +64,24 @@ def work_through(platform: Platform, submitted: Run, *, as_json: bool) -> int:
     return 0 if ended.status == "succeeded" else 1
 
 
+def _work(worker: Worker, run_id: str) -> None:
+    """Work through the run; where another worker has it, or the model is busy, wait until it has ended."""
+    while not worker.stopping.is_set() and worker.platform.journal.get(run_id).status not in ENDED:
+        if worker.work(run_id=run_id) is None:
+            worker.stopping.wait(0.5)
+
+
 def _follow(platform: Platform, run_id: str, thread: threading.Thread, *, quiet: bool) -> Run:
-    if quiet:
-        while platform.journal.get(run_id).status not in ENDED:
-            time.sleep(0.1)
-        return platform.journal.get(run_id)
-    with Live(console=console, refresh_per_second=8, transient=False) as live:
+    with Live(console=console, refresh_per_second=8) if not quiet else nullcontext() as live:
         while True:
+            alive = thread.is_alive()
             current = platform.journal.get(run_id)
-            live.update(_picture(current, platform.journal.stages(run_id)))
-            if current.status in ENDED:
+            if live is not None:
+                live.update(_picture(current, platform.journal.stages(run_id)))
+            if current.status in ENDED or not alive:
                 break
             thread.join(0.15)
-    if not console.is_terminal:
+    if not quiet and not console.is_terminal:
         say()  # in a file or a pipe the picture ends without a line's end
     return current
 

@@ -11,7 +11,7 @@ from loopwright.runs.records import Run
 News = Alert | str | None
 """An alert to open if none of its rule is open; or why an open one is over; or nothing either way."""
 
-GUARDS = ("errors", "latency")
+GUARDS = ("errors", "latency", "enough")
 """The reasons for which a rollout aborts by itself; a person who aborted one knows."""
 
 

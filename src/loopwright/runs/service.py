@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import and_, delete, func, or_, select, update
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, RowMapping
 
 from loopwright.core.clock import Clock
 from loopwright.core.codec import to_plain
@@ -18,6 +18,9 @@ from loopwright.runs.records import ENDED, Claim, Fault, Run, RunStatus, StageRe
 from loopwright.runs.store import RUNS, STAGES, run_of, stage_of
 from loopwright.state.engine import State, insert_once, take_turns
 from loopwright.state.outbox import emit
+
+DEATHS = 5
+"""How many workers may die on a run before it is given up."""
 
 
 class LeaseLostError(ConflictError):
@@ -125,11 +128,13 @@ class Journal:
     def retry(self, run_id: str) -> Run:
         """Queue an ended run again: finished stages keep their results. Raises `ConflictError` unless it broke."""
         run = self.get(run_id)
+        fresh = {"status": "queued", "finished": None, "fault": None, "lease_until": None, "data": dict(run.data)}
+        fresh["data"].pop("deaths", None)
         with self.state.write() as connection:
             changed = connection.execute(
                 update(RUNS)
                 .where(RUNS.c.id == run_id, RUNS.c.status.in_(("failed", "cancelled")))
-                .values(status="queued", finished=None, fault=None, lease_until=None, attempt=RUNS.c.attempt + 1)
+                .values(**fresh, attempt=RUNS.c.attempt + 1)
             )
             if changed.rowcount == 0:
                 raise ConflictError(
@@ -156,9 +161,14 @@ class Journal:
             row = connection.execute(query.limit(1)).mappings().first()
             if row is None:
                 return None
+            deaths = row["data"].get("deaths", 0) + (row["status"] == "running")
+            if deaths > DEATHS:
+                self._give_up(connection, row, deaths)
+                return None
             fence = row["fence"] + 1
             started = row["started"] or now
-            values = {"status": "running", "worker": worker, "fence": fence, "started": started}
+            data = row["data"] | ({"deaths": deaths} if deaths else {})
+            values = {"status": "running", "worker": worker, "fence": fence, "started": started, "data": data}
             connection.execute(
                 update(RUNS).where(RUNS.c.id == row["id"]).values(**values, lease_until=now + self.lease)
             )
@@ -220,6 +230,16 @@ class Journal:
         """Put the run back for the next worker, its finished stages kept: what an orderly stop does."""
         with self.state.write() as connection:
             self._guarded(connection, claim, status="queued", lease_until=None)
+
+    def _give_up(self, connection: Connection, row: RowMapping, deaths: int) -> None:
+        """End a run that takes every worker down with it."""
+        text = f"{deaths} workers died while they worked on this run"
+        remedy = "look at the machine's memory and at the last stage's log; then `loopwright run --retry`"
+        fault = to_plain(Fault(error="JobError", message=text, remedy=remedy))
+        values = {"status": "failed", "summary": text, "fault": fault, "finished": self.clock.now()}
+        ended = update(RUNS).where(RUNS.c.id == row["id"])
+        connection.execute(ended.values(**values, lease_until=None, fence=RUNS.c.fence + 1))
+        self._tell(connection, row["id"], row["model"], "run.failed", row["fence"] + 1, summary=text)
 
     def _end_stage(self, claim: Claim, name: str, values: dict[str, Any], kind: str) -> None:
         with self.state.write() as connection:
