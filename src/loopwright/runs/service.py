@@ -128,8 +128,8 @@ class Journal:
     def retry(self, run_id: str) -> Run:
         """Queue an ended run again: finished stages keep their results. Raises `ConflictError` unless it broke."""
         run = self.get(run_id)
-        fresh = {"status": "queued", "finished": None, "fault": None, "lease_until": None, "data": dict(run.data)}
-        fresh["data"].pop("deaths", None)
+        data = {name: value for name, value in run.data.items() if name != "deaths"}
+        fresh = {"status": "queued", "finished": None, "fault": None, "lease_until": None, "data": data}
         with self.state.write() as connection:
             changed = connection.execute(
                 update(RUNS)
