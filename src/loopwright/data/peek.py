@@ -51,7 +51,7 @@ def check_columns(declaration: Declaration, kinds: dict[str, ColumnKind]) -> Non
     if declaration.time and kinds[declaration.time] == "boolean":
         raise DeclarationError(
             f"{declaration.name}: the time column {declaration.time!r} is boolean",
-            remedy="name a column of dates, or numbers or text that sort by time",
+            remedy="name a column of dates, or numbers that sort by time",
         )
     left = kinds.keys() - {declaration.target, *declaration.drop}
     if not left:
