@@ -159,11 +159,11 @@ def _line(month: Month) -> str:
 
 
 def _table(months: list[Month]) -> Table:
-    heads = ("month", "live", "its error", "version 1's error", "drift", "then", "requests", "failed")
+    heads = ("month", "live", "its error", "version 1's", "drifted", "then", "requests", "failed")
     drawn = Table(*heads, box=None, header_style="bold")
     for one in months:
-        then = f"version {one.promoted} by canary" if one.promoted else one.run
-        cells = (f"v{one.version}", f"{one.renewed:.1f}", f"{one.first:.1f}", ", ".join(one.drift) or "-", then)
+        then = f"v{one.promoted} by canary" if one.promoted else one.run.partition(":")[0]
+        cells = (f"v{one.version}", f"{one.renewed:.1f}", f"{one.first:.1f}", f"{len(one.drift)} columns", then)
         drawn.add_row(one.name, *cells, str(one.sent), str(one.failed))
     return drawn
 

@@ -30,6 +30,8 @@ class LivePlatform:
         self.said: list[str] = []
         self._up = Up(platform, tell=self.said.append)
         self._thread = threading.Thread(target=self._run, name="platform")
+        # Ctrl-C in the midst of `Thread.join(timeout)` makes Python 3.11 take the thread for ended; an event can wait.
+        self._ended = threading.Event()
         self._fault: BaseException | None = None
 
     def __enter__(self) -> LivePlatform:
@@ -51,8 +53,7 @@ class LivePlatform:
         while time.monotonic() < end:
             if (found := look()) is not None:
                 return found
-            self._thread.join(PAUSE)
-            if not self._thread.is_alive():
+            if self._ended.wait(PAUSE):
                 raise LoopwrightError(f"the platform ended while {what} was awaited: {self._fault}")
         raise LoopwrightError(
             f"{what} did not come within {seconds:g} seconds", remedy=f"it said last: {self.said[-1:] or 'nothing'}"
@@ -89,6 +90,8 @@ class LivePlatform:
             self._up.run()
         except BaseException as error:  # noqa: BLE001 - told by `until` in the thread that waits
             self._fault = error
+        finally:
+            self._ended.set()
 
 
 def free_ports() -> dict[str, float]:
