@@ -84,7 +84,7 @@ class Worker:
             return self.platform.journal.get(claim.run.id)
 
     def tick(self) -> Beat:
-        """Look at everything that is due and do it: rollouts, monitors, triggers, the tracking store, notices."""
+        """Look at everything that is due and do it: rollouts, monitors, triggers, MLflow, retention, notices."""
         platform, beat = self.platform, Beat()
         with self._turn(beat, "rollouts"):
             for rollout in platform.rollouts.tick():
@@ -100,6 +100,12 @@ class Worker:
                     beat.done.append(f"{name}: {request.trigger} asked for a retrain: {request.status}")
         with self._turn(beat, "tracking"):
             self.show()
+        with self._turn(beat, "retention"):
+            swept = platform.retention.tick()
+            if swept is not None and swept.removed:
+                beat.done.append(
+                    f"retention: {sum(swept.removed.values())} objects were needed by nothing, and are gone"
+                )
         with self._turn(beat, "notices"):
             for notifier in platform.notifiers:
                 platform.monitors.tell(notifier)
