@@ -3,6 +3,7 @@
 A mark is an HTML comment on the line above a block, unseen by readers:
 
     <!-- file: NAME -->      the block is the content of this file
+    <!-- edit: NAME -->      the block takes its place in this contract
     <!-- background -->      the command goes on running while the rest of the page is worked through
     <!-- again -->           the commands are repeated until they say what the text block below them says
     <!-- refused -->         the command ends with 1, as it should

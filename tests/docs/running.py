@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import yaml
 
 from tests.docs.pages import Block
 
@@ -62,6 +63,8 @@ class Reader:
             path = self.folder / block.said
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(block.text, encoding="utf-8")
+        elif block.kind == "edit":
+            _edit_contract(self.folder / block.said, block.text)
         elif block.language == "python":
             self._last = (block, self._python(block))
         elif block.kind == "background":
@@ -99,7 +102,8 @@ class Reader:
         shown, said = self._last
         end = time.monotonic() + PATIENCE
         while not _alike(block.text, said):
-            assert shown.kind == "again" and time.monotonic() < end, f"what was said instead:\n{said}"
+            if shown.kind != "again" or time.monotonic() > end:
+                raise AssertionError(f"what was said instead:\n{said}")
             time.sleep(0.5)
             said = self._console(shown)
 
@@ -151,6 +155,16 @@ def _alike(wanted: str, said: str) -> bool:
     lines = [" ".join(line.split()) for line in wanted.splitlines() if line.strip()]
     pattern = ".*".join(re.sub(r"(\\ )*…(\\ )*", ".*", re.escape(line)) for line in lines)
     return re.search(pattern, " ".join(said.split())) is not None
+
+
+def _edit_contract(path: Path, text: str) -> None:
+    """What a reader does with an editor: each property in `text` takes the place of the one of its name."""
+    contract = yaml.safe_load(path.read_text(encoding="utf-8"))
+    (table,) = contract["schema"]
+    edited = {one["name"]: one for one in yaml.safe_load(text)}
+    assert set(edited) <= {one["name"] for one in table["properties"]}
+    table["properties"] = [edited.get(one["name"], one) for one in table["properties"]]
+    path.write_text(yaml.safe_dump(contract, sort_keys=False), encoding="utf-8")
 
 
 def _curl(words: list[str]) -> tuple[int, str]:

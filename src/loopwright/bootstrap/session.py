@@ -75,6 +75,13 @@ class Session:
             raise NotFoundError(f"{name} has no champion yet", remedy="run the loop first")
         return found
 
+    def approve(self, model: str) -> Rollout:
+        """Let the model's rollout begin, which waits for a person. Raises `NotFoundError` where none does."""
+        waiting = self.platform.rollouts.active(model)
+        if waiting is None:
+            raise NotFoundError(f"no rollout of {model} waits for a person", remedy="run the loop first")
+        return self.platform.rollouts.approve(waiting.id, actor=self.platform.actor)
+
     def promote(self, model: str, *, reason: str = "promoted by hand") -> Rollout:
         return self.platform.rollouts.promote(model, actor=self.platform.actor, reason=reason)
 
