@@ -100,7 +100,7 @@ class Jobs:
         if (done := self._result(job_id)) is not None:
             return done
         reason = status.reason or f"it {status.state} without leaving a result"
-        raise JobError(f"job {job_id} died: {reason}", remedy=f"read its log: `loopwright logs {job_id}`")
+        raise JobError(f"job {job_id} died: {reason}", remedy=f"read its log: `loopwright runs logs {job_id}`")
 
     def _result(self, job_id: str) -> JobResult | None:
         try:
