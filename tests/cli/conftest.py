@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,22 +36,36 @@ class Said:
 Command = Callable[..., Said]
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @pytest.fixture
 def command(project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """Run `loopwright <words>` in the small project, its jobs and its host in this process."""
 
+    platforms: list[Platform] = []
+
     def opened(root: Path, *, environment: str | None = None, overrides: dict[str, Any] | None = None) -> Platform:
-        return open_here(root, **(overrides or {})).platform
+        platforms.append(open_here(root, **(overrides or {})).platform)
+        return platforms[-1]
 
     def run(*words: object) -> Said:
-        monkeypatch.setattr(sys, "argv", ["loopwright", *map(str, words), "--project", str(project)])
+        where = [] if "--project" in words else ["--project", str(project)]
+        monkeypatch.setattr(sys, "argv", ["loopwright", *map(str, words), *where])
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             main.main()
         said = capsys.readouterr()
+        while platforms:
+            platforms.pop().close()
         assert isinstance(ended.value.code, int)
         return Said(ended.value.code, said.out, said.err)
 
+    for setting in ("PORT", "INFERENCE_PORT"):  # nobody else on this machine may be found there
+        monkeypatch.setenv(f"LOOPWRIGHT_{setting}", str(free_port()))
     monkeypatch.setattr(output, "open_platform", opened)
     monkeypatch.setattr(output.console, "width", 240)
     return run
