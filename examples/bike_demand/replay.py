@@ -29,6 +29,7 @@ from loopwright.bootstrap.session import Session
 from loopwright.demo.live import QUICK_SETTINGS, LivePlatform, free_ports
 from loopwright.demo.traffic import Traffic
 from loopwright.errors import LoopwrightError
+from loopwright.monitoring.records import Finding
 
 HERE = Path(__file__).parent
 MODEL = "bike-demand"
@@ -104,10 +105,14 @@ class Replay:
             made.promoted = ended.version if ended.status == "promoted" else None
 
     def _drifted(self, since: datetime) -> list[str]:
-        """The columns in which a window of this month drifted, such as the model leans on."""
-        findings = self.platform.monitors.findings(MODEL, kind="drift")
-        failed = [one for one in findings if one.window_start >= since and not one.passed]
-        columns = [column for one in failed for column in one.columns if column.drifted and column.matters]
+        """The columns in which a window of this month drifted, such as the model leans on; one window is waited for."""
+
+        def judged() -> list[Finding] | None:
+            findings = self.platform.monitors.findings(MODEL, kind="drift")
+            return [one for one in findings if one.window_start >= since and one.judged] or None
+
+        findings = self.live.until("a judged window", judged, seconds=PATIENCE)
+        columns = [column for one in findings for column in one.columns if column.drifted and column.matters]
         return sorted({column.column.partition(".")[2] for column in columns})
 
     def _champion(self) -> int:
@@ -162,7 +167,7 @@ def _table(months: list[Month]) -> Table:
     heads = ("month", "live", "its error", "version 1's", "drifted", "then", "requests", "failed")
     drawn = Table(*heads, box=None, header_style="bold")
     for one in months:
-        then = f"v{one.promoted} by canary" if one.promoted else one.run.partition(":")[0]
+        then = f"v{one.promoted} live" if one.promoted else one.run.partition(":")[0]
         cells = (f"v{one.version}", f"{one.renewed:.1f}", f"{one.first:.1f}", f"{len(one.drift)} columns", then)
         drawn.add_row(one.name, *cells, str(one.sent), str(one.failed))
     return drawn
