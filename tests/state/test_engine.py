@@ -32,7 +32,6 @@ def test_a_database_of_a_newer_release_is_left_alone(state: State) -> None:
 def test_a_transaction_happens_whole_or_not_at_all(state: State, clock: VirtualClock) -> None:
     row = {"id": "e1", "kind": "a.b", "subject": "s", "model": "m", "at": clock.now(), "data": {}}
 
-
     def write_and_fail() -> None:
         with state.write() as connection:
             connection.execute(EVENTS.insert().values(**row))

@@ -1,0 +1,1 @@
+"""Where rooms and adapters meet, once per kind of process: the platform, an inference server, a job."""
