@@ -13,6 +13,7 @@ A mark is an HTML comment on the line above a block, unseen by readers:
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,10 +42,18 @@ class Block:
         return self.kind != "not run"
 
     def commands(self) -> list[str]:
-        """A console block's commands, each on one line, without comments."""
-        joined = re.sub(r"\\\n\s*", "", self.text)
-        lines = (re.sub(r"\s+#\s.*$", "", line).strip() for line in joined.splitlines())
-        return [line for line in lines if line and not line.startswith("#")]
+        """A console block's commands; one may go on over several lines, by a backslash or within quotes."""
+        found, pending = [], ""
+        for line in re.sub(r"\\\n\s*", "", self.text).splitlines():
+            pending = f"{pending}\n{line}" if pending else line
+            try:
+                words = shlex.split(pending, comments=True)
+            except ValueError:  # a quote is open
+                continue
+            found += [pending] if words else []
+            pending = ""
+        assert not pending, f"{self.place}: a quote is not closed"
+        return found
 
 
 def name(page: Path) -> str:

@@ -41,6 +41,11 @@ class Reader:
         self._background: list[subprocess.Popen[bytes]] = []
         self._last: tuple[Block, str] | None = None
 
+    @property
+    def said(self) -> str:
+        """What the block that was run last has printed."""
+        return self._last[1] if self._last else ""
+
     def read(self, blocks: list[Block]) -> None:
         """Do what the blocks say, one after the other; `AssertionError` names the one that is wrong."""
         for block in blocks:
@@ -91,7 +96,7 @@ class Reader:
         return said
 
     def _command(self, command: str) -> tuple[int, str]:
-        words = shlex.split(command)
+        words = shlex.split(command, comments=True)
         if words[0] == "curl":
             return _curl(words[1:])
         assert words[0] == "loopwright", f"`{command}` is no command that the pages' tests know"

@@ -140,7 +140,7 @@ def test_the_glossary_has_every_word_of_the_public_names() -> None:
 
 def _check_command(command: str, *, whole: bool) -> None:
     """Raise `CycloptsError` where `command` does not parse; one that is only spoken of may lack arguments."""
-    words = shlex.split(command.replace("…", "X"))
+    words = shlex.split(command.replace("…", "X"), comments=True)
     try:
         app.parse_args(words[1:], print_error=False, exit_on_error=False)
     except MissingArgumentError:
