@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -9,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from mlflow.exceptions import MlflowException
-from mlflow.server.fastapi_app import create_fastapi_app
-from mlflow.server.handlers import initialize_backend_stores
+from sqlalchemy.exc import SQLAlchemyError
 
+from loopwright.adapters.mlflow.database import alone_at
 from loopwright.errors import StateError
 
 Scope = MutableMapping[str, Any]
@@ -44,16 +45,19 @@ def mlflow_app(
     )
     if allowed_hosts:
         os.environ["MLFLOW_SERVER_ALLOWED_HOSTS"] = ",".join(allowed_hosts)
-    _open_database(database_url)
-    server = create_fastapi_app()
+    # MLflow's server reads its settings while it is imported: they must be in the environment by then.
+    handlers = importlib.import_module("mlflow.server.handlers")
+    _open_database(database_url, handlers)
+    server = importlib.import_module("mlflow.server.fastapi_app").create_fastapi_app()
     return _at_root(server), server.router.lifespan_context(server)
 
 
-def _open_database(url: str) -> None:
+def _open_database(url: str, handlers: Any) -> None:
     theirs = os.environ.get("MLFLOW_TRACKING_URI")
     try:
-        initialize_backend_stores(url, url, "mlflow-artifacts:/")
-    except MlflowException as error:
+        with alone_at(url):
+            handlers.initialize_backend_stores(url, url, "mlflow-artifacts:/")
+    except (MlflowException, SQLAlchemyError) as error:
         cause = str(error).strip().split("\n", 1)[0]
         raise StateError(
             f"MLflow's database could not be opened: {cause}", remedy="check its URL, its disk and its version"

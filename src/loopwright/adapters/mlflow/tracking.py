@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cached_property
 from math import isfinite
 from pathlib import Path
 from typing import TypeVar
@@ -18,7 +19,9 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.entities.model_registry import ModelVersion, RegisteredModel
 from mlflow.exceptions import MlflowException
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from sqlalchemy.exc import SQLAlchemyError
 
+from loopwright.adapters.mlflow.database import alone_at
 from loopwright.core.digest import digest_all, digest_file
 from loopwright.errors import NotFoundError, StateError
 from loopwright.ports.tracking import TrackedRun, TrackedVersion
@@ -44,7 +47,6 @@ class MlflowTracking:
     def __init__(self, uri: str, *, artifact_location: str | None = None, artifacts: Path | str | None = None) -> None:
         self._uri, self._artifact_location = uri, artifact_location
         self._artifacts = artifacts.absolute().as_uri() if isinstance(artifacts, Path) else artifacts
-        self._client = MlflowClient(uri, registry_uri=uri)
 
     def record_run(self, run: TrackedRun) -> None:
         with self._refusals(f"run {run.id}"):
@@ -185,11 +187,21 @@ class MlflowTracking:
         tags = self._client.get_model_version(model, number).tags
         return str(tags.get(_VERSION_ID, f"MLflow's version {number}"))
 
+    @cached_property
+    def _client(self) -> MlflowClient:
+        """MLflow's client; where it is one of a database, that is made here, if nobody has yet."""
+        if self._uri.startswith(("http://", "https://")):
+            return MlflowClient(self._uri, registry_uri=self._uri)
+        with alone_at(self._uri):
+            client = MlflowClient(self._uri, registry_uri=self._uri)
+            client.search_registered_models(max_results=1)
+        return client
+
     @contextmanager
     def _refusals(self, thing: str) -> Iterator[None]:
         try:
             yield
-        except (MlflowException, OSError) as error:
+        except (MlflowException, SQLAlchemyError, OSError) as error:
             raise StateError(
                 _without_passwords(f"{thing} could not be shown in MLflow at {self._uri}: {_first_line(error)}"),
                 remedy="check that MLflow answers there; our own records are whole, and it catches up from them",
