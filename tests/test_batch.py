@@ -52,6 +52,11 @@ def test_every_row_is_scored_once_and_in_order(folder: Path, batch_rows: int) ->
     assert found["prediction"].to_list() == [2.0 * n for n in range(1500)]
 
 
+def test_an_output_of_no_known_format_is_refused(folder: Path) -> None:
+    with pytest.raises(RequestError, match=r"out\.xlsx names no format"):
+        run(folder, "in", "out.xlsx")
+
+
 def test_csv_comes_out_where_csv_is_asked_for(folder: Path) -> None:
     run(folder, "in/b.csv", "out.csv", keep=("id", "x"))
     found = pl.read_csv(folder / "out.csv")

@@ -55,6 +55,8 @@ def score(
     The output appears whole or not at all. Raises `SourceError`, `RequestError` that says from which row on a column
     does not fit, and `StorageError` where the output cannot be written.
     """
+    if output.suffix.lower() not in (".parquet", ".csv"):
+        raise RequestError(f"{output} names no format", remedy="end it in .parquet or .csv")
     began = clock.now()
     files = list_source(source, root)
     kept = keep or ((manifest.key,) if manifest.key else ())

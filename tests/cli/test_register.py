@@ -246,6 +246,12 @@ def features(rows):
     np.testing.assert_allclose(ask(project, frame, "demand")["prediction"], booster.predict(made))
 
 
+def test_where_nothing_lies_nothing_is_brought_in(command: Command, tmp_path: Path) -> None:
+    said = command("register", tmp_path / "theirs.pkl")
+    assert said.code == 1
+    assert "there is nothing at" in said.err
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

@@ -62,12 +62,13 @@ def foreign_kind(path: Path) -> ForeignKind:
     """What lies at `path`, without opening it. Raises `BundleError` where it is no model that can be brought in."""
     if (path / "MLmodel").is_file():
         return "mlflow"
-    if path.suffix == ".onnx":
-        return "onnx"
-    if path.suffix in (".pkl", ".pickle", ".joblib"):
-        return "pickle"
-    if path.is_file() and path.suffix == ".txt" and path.read_bytes()[:4] == b"tree":
-        return "lightgbm"
+    if path.is_file():
+        if path.suffix == ".onnx":
+            return "onnx"
+        if path.suffix in (".pkl", ".pickle", ".joblib"):
+            return "pickle"
+        if path.suffix == ".txt" and path.read_bytes()[:4] == b"tree":
+            return "lightgbm"
     raise BundleError(
         f"{path} is no model that can be brought in" if path.exists() else f"there is nothing at {path}",
         remedy="name an MLflow model directory, LightGBM's text model (.txt), an ONNX file (.onnx) or a pickled "
