@@ -34,6 +34,7 @@ COMMANDS = {
     "rollout": ("loopwright.cli.rollout:app", "Look at rollouts and endpoints, and step in by hand."),
     "data": ("loopwright.cli.data:app", "Check, profile and list a model's data, without training."),
     "monitor": ("loopwright.cli.monitor:app", "Findings, alerts, performance, the health report; tell outcomes."),
+    "doctor": ("loopwright.cli.doctor:doctor", "What is configured, what answers, what doesn't, and the remedy."),
     "backup": ("loopwright.cli.backup:backup", "Write all that the project needs to go on into one file."),
     "restore": ("loopwright.cli.backup:restore", "Bring the project back to what a backup holds."),
     "gc": ("loopwright.cli.gc:gc", "Remove what nothing needs any more."),
