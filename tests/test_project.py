@@ -67,3 +67,35 @@ def test_the_same_code_has_the_same_digest_and_knows_its_commit(tmp_path: Path) 
     assert changed.dirty
     assert changed.digest != inside.digest
     assert storage.get(changed.key)
+
+
+def test_who_watches_sees_files_as_they_change_whatever_they_import(tmp_path: Path) -> None:
+    (tmp_path / "demand.py").write_text(
+        "from loopwright import Model\nfrom names import NAME\nmodel = Model(NAME, source='a.csv', target='y')\n"
+    )
+    (tmp_path / "names.py").write_text("NAME = 'first'\n")
+    watched = project(tmp_path)
+    models, faults = watched.look()
+    assert (list(models), faults) == (["first"], [])
+    assert watched.look()[0]["first"] is models["first"], "what has not changed is not loaded again"
+    (tmp_path / "names.py").write_text("NAME = 'second'\n")
+    assert list(watched.look()[0]) == ["second"]
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "rows.csv").write_text("a,b\n")
+    assert watched.look()[0]["second"] is watched.look()[0]["second"]
+
+
+def test_a_broken_file_keeps_the_models_it_had_for_who_watches_and_hides_no_other(tmp_path: Path) -> None:
+    for name in ("churn", "demand"):
+        (tmp_path / f"{name}.py").write_text(MODEL.format(name=name))
+    watched = project(tmp_path)
+    watched.look()
+    (tmp_path / "demand.py").write_text("import loopwright\n1 / 0\n")
+    models, (fault,) = watched.look()
+    assert sorted(models) == ["churn", "demand"]
+    assert "demand.py, line 2: ZeroDivisionError" in str(fault)
+    assert watched.model("churn").name == "churn"
+    with pytest.raises(DeclarationError, match=r"demand\.py, line 2"):
+        watched.model("demand")
+    (tmp_path / "demand.py").unlink()
+    assert (list(watched.look()[0]), watched.look()[1]) == (["churn"], [])

@@ -1,4 +1,4 @@
-"""The entry of the control API: `python -m loopwright.bootstrap.control --project DIR`, MLflow below `/mlflow`."""
+"""The entry of the control API: `python -m loopwright.api.server --project DIR`, MLflow below `/mlflow`."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="loopwright.bootstrap.control", description="Serve a project's control API.")
+    parser = argparse.ArgumentParser(prog="loopwright.api.server", description="Serve a project's control API.")
     parser.add_argument("--project", type=Path, default=Path(), help="the project's folder")
     parser.add_argument("--env", help="the environment in loopwright.toml, such as prod")
     parser.add_argument("--host", help="beyond loopback a token must be set")
