@@ -109,7 +109,7 @@ class Reader:
         while not _alike(block.text, said):
             if shown.kind != "again" or time.monotonic() > end:
                 raise AssertionError(f"what was said instead:\n{said}")
-            time.sleep(0.5)
+            time.sleep(2)
             said = self._console(shown)
 
     def _start(self, block: Block) -> None:

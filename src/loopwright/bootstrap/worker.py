@@ -21,7 +21,8 @@ from loopwright.loop import STAGES
 from loopwright.ports.tracking import Tracking
 from loopwright.project import DeclaredModel, write_declared
 from loopwright.registry.projection import project_aliases, project_run
-from loopwright.retraining.records import SourceState
+from loopwright.retraining.records import RetrainRequest, SourceState
+from loopwright.rollout.records import Rollout
 from loopwright.runs.records import Claim, Run
 from loopwright.runs.service import LeaseLostError
 from loopwright.runs.stages import fault_of, run_stages
@@ -88,16 +89,14 @@ class Worker:
         platform, beat = self.platform, Beat()
         with self._turn(beat, "rollouts"):
             for rollout in platform.rollouts.tick():
-                beat.done.append(
-                    f"rollout of {rollout.model} {rollout.version}: {rollout.status}, step {rollout.step + 1}"
-                )
+                beat.done.append(_moved(rollout))
         for name, declaration in self._declarations(beat).items():
             with self._turn(beat, f"monitors of {name}"):
                 for finding in platform.monitors.tick({name: declaration}):
-                    beat.done.append(f"{name}: {finding.decision.because()}")
+                    beat.done.append(f"{name}, {finding.kind}: {finding.decision.because()}")
             with self._turn(beat, f"triggers of {name}"):
                 for request in platform.retraining.tick({name: declaration}, self.source):
-                    beat.done.append(f"{name}: {request.trigger} asked for a retrain: {request.status}")
+                    beat.done.append(_answered(request))
         with self._turn(beat, "tracking"):
             self.show()
         with self._turn(beat, "retention"):
@@ -226,3 +225,18 @@ def _alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def _moved(rollout: Rollout) -> str:
+    """Where a rollout stands, and why it ended where it was stopped."""
+    who = f"{rollout.model}, version {rollout.version}"
+    if rollout.status == "running":
+        return f"{who} takes {rollout.plan.steps[rollout.step]} % of the traffic"
+    failed = "; ".join(reason.text for reason in rollout.reasons if reason.finding == "fail")
+    return f"{who} is {rollout.status}" + (f": {failed}" if failed else "")
+
+
+def _answered(request: RetrainRequest) -> str:
+    """What was asked for, and the governor's word on it."""
+    said = f"{request.model}: {request.trigger.replace('_', ' ')} asked for a retrain, which is {request.status}"
+    return f"{said}: {request.decision.because()}" if request.status == "refused" and request.decision else said
