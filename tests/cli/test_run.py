@@ -12,6 +12,7 @@ def test_a_run_shows_its_stages_and_why_it_passed(command: Command) -> None:
     assert said.code == 0
     assert "480 rows, 6 columns" in said.out
     assert "version 1 of demand passed its gate" in said.out
+    assert "version 1 is champion" in command("runs", "list").out
 
 
 def test_a_run_that_fails_says_why_once_and_what_to_do(command: Command, project: Path) -> None:

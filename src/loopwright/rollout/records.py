@@ -49,6 +49,12 @@ class Rollout:
     reasons: tuple[Reason, ...] = ()
     actor: str = "loop"
 
+    @property
+    def gist(self) -> str:
+        """What has become of the version so far, in a few words."""
+        words = {"awaiting_approval": "waits for a person", "running": "is on its way", "promoted": "is champion"}
+        return f"version {self.version} {words.get(self.status, 'was stopped')}"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VariantEvidence:

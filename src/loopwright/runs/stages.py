@@ -58,10 +58,12 @@ def run_stages(
 ) -> Run:
     """Work through the stages from the first that is not done; `only` stops after the one of that name.
 
-    A result with a false `passed` ends the run as refused. Every error ends it as failed, except a lost lease and an
-    orderly stop; Ctrl-C, too, puts the run back before it goes on up. Returns the run as it then stands.
+    A result with a false `passed` ends the run as refused; the last result's `gist`, if it has one, sums up a run that
+    succeeded. Every error ends it as failed, except a lost lease and an orderly stop; Ctrl-C, too, puts the run back
+    before it goes on up. Returns the run as it then stands.
     """
     known = dict(given)
+    result: Any = None
     try:
         with _kept_alive(journal, claim) as lost:
             for place, stage in enumerate(stages):
@@ -72,7 +74,7 @@ def run_stages(
                 if name == only and stage is not stages[-1]:
                     journal.release(claim)
                     return journal.get(claim.run.id)
-        return journal.finish(claim, "succeeded", summary=str(known.get("summary", "")))
+        return journal.finish(claim, "succeeded", summary=str(getattr(result, "gist", "")))
     except LeaseLostError:
         return journal.get(claim.run.id)
     except StoppingError:
