@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from contextlib import nullcontext
 
@@ -94,3 +95,14 @@ def test_a_page_of_another_site_gives_no_orders(client, declared):
 def test_no_other_site_may_read_an_answer(client):
     answer = client.get("/version", headers={"origin": "https://elsewhere.example"})
     assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+@pytest.mark.parametrize("headers", [[], [(b"authorization", b"Bearer wrong")]])
+def test_a_websocket_is_no_way_round(guarded, headers):
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    asyncio.run(guarded.app({"type": "websocket", "path": "/mlflow/socket", "headers": headers}, None, send))
+    assert [message["type"] for message in sent] == ["websocket.close"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -109,7 +110,8 @@ class Platform:
     def doors(self) -> list[int]:
         """The ids of its doors' processes, as the kernel knows them."""
         listed = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return [int(pid) for pid in listed if b"loopwright.bootstrap." in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        entries = re.compile(rb"loopwright\.(bootstrap|api)\.server")
+        return [int(pid) for pid in listed if entries.search(Path(f"/proc/{pid}/cmdline").read_bytes())]
 
     def close(self) -> None:
         if self.process.poll() is None:

@@ -110,7 +110,7 @@ def test_the_same_ports_are_waited_for_after_a_kill(project, up):
 def test_a_door_that_dies_is_opened_again(project, up):
     platform = up(project)
     before = platform.get("/version")
-    control = next(pid for pid in platform.doors() if b"control" in Path(f"/proc/{pid}/cmdline").read_bytes())
+    control = next(pid for pid in platform.doors() if b"api.server" in Path(f"/proc/{pid}/cmdline").read_bytes())
     os.kill(control, signal.SIGKILL)
     platform.until(lambda: any("control API was ended by SIGKILL" in said for said in platform.said))
 

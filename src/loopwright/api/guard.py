@@ -17,9 +17,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from loopwright.api.problems import Problem, plain_problem, respond
 from loopwright.errors import SettingsError
+from loopwright.serving.options import LOOPBACK
 from loopwright.settings import Settings
 
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 OPEN_TO_ALL = "/healthz"
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
@@ -40,14 +40,20 @@ class Guard:
         self._app, self._token = app, token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] != OPEN_TO_ALL:
-            headers = Headers(scope=scope)
-            refusal = self._stranger(headers) or _foreign_page(scope["method"], headers)
-            if refusal is not None:
-                asked = {"www-authenticate": 'Basic realm="loopwright", charset="UTF-8"'}
-                await respond(refusal, asked if refusal.status == 401 else None)(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+        refusal = self._refusal(scope) if scope["type"] in ("http", "websocket") else None
+        if refusal is None:
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008, "reason": refusal.detail})
+        else:
+            asked = {"www-authenticate": 'Basic realm="loopwright", charset="UTF-8"'}
+            await respond(refusal, asked if refusal.status == 401 else None)(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> Problem | None:
+        if scope["path"] == OPEN_TO_ALL:
+            return None
+        headers = Headers(scope=scope)
+        return self._stranger(headers) or _foreign_page(scope.get("method", "websocket"), headers)
 
     def _stranger(self, headers: Headers) -> Problem | None:
         if not self._token:

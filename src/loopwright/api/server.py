@@ -51,6 +51,7 @@ def serve(platform: Platform, *, with_parent: bool = False) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it announces each of its plugins
     given = _parser().parse_args(arguments)
     overrides = {name: value for name in ("host", "port") if (value := getattr(given, name)) is not None}
     try:

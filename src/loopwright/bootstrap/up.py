@@ -154,7 +154,7 @@ class Up:
 
     def _control_door(self) -> Door:
         settings = self.platform.settings
-        command = [sys.executable, "-m", "loopwright.bootstrap.control", "--with-parent"]
+        command = [sys.executable, "-m", "loopwright.api.server", "--with-parent"]
         command += ["--project", str(self.platform.root)]
         url = f"http://{settings.host}:{settings.port}/healthz"
         return Door("control API", command, url, self.platform.home / "logs" / "control.log", self.platform.clock)
