@@ -14,6 +14,9 @@ def test_nothing_to_learn_is_refused_with_its_reasons(command: Command) -> None:
     assert said.code == 1
     assert said.json["status"] == "refused"
     assert "nothing to learn" in command("retrain").out
+    asked = command("monitor", "requests", "demand", "--json").json
+    assert [one["status"] for one in asked] == ["refused", "refused"]
+    assert "nothing to learn" in command("monitor", "requests").out
 
 
 def test_new_rows_are_accepted_and_the_next_tick_learns_from_them(command: Command, project: Path) -> None:

@@ -19,7 +19,7 @@ from loopwright.monitoring.performance import performance as measure
 from loopwright.monitoring.records import Finding, FindingKind, Performance, PerformanceReport
 from loopwright.monitoring.report import health_report
 
-app = App(name="monitor", help="Findings, alerts, performance and the health report; tell what came true.")
+app = App(name="monitor", help="Findings, alerts, requests to retrain, performance, the health report; tell outcomes.")
 
 Limit = Annotated[int, Parameter(help="How many to show.")]
 Back = Annotated[str, Parameter(help="How far to look back, such as 12h, 7d or 4w.")]
@@ -79,6 +79,30 @@ def alerts(
                 one.severity,
                 one.title,
                 one.recovery or one.text,
+            )
+            for one in found
+        ),
+    )
+    return 0
+
+
+@app.command
+def requests(model: str | None = None, *, limit: Limit = 20, common: Common = Common()) -> int:  # noqa: B008
+    """Show what asked for a retrain, newest first, and what the governor said."""
+    found = common.platform().retraining.requests(model, limit=limit)
+    if common.json:
+        answer(to_plain(found))
+        return 0
+    table(
+        ("asked", "model", "by", "because", "status", "why"),
+        (
+            (
+                f"{one.requested:%Y-%m-%d %H:%M}",
+                one.model,
+                one.actor if one.trigger == "manual" else one.trigger.replace("_", " "),
+                one.reason,
+                one.status,
+                one.run or (one.decision.because() if one.decision else ""),
             )
             for one in found
         ),

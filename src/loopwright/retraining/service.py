@@ -46,7 +46,7 @@ class Retraining:
         with self.state.read() as connection:
             row = connection.execute(select(REQUESTS).where(REQUESTS.c.id == request_id)).mappings().first()
         if row is None:
-            raise NotFoundError(f"there is no request {request_id}", remedy="`loopwright monitor` lists them")
+            raise NotFoundError(f"there is no request {request_id}", remedy="`loopwright monitor requests` shows them")
         return request_of(row)
 
     def requests(
