@@ -6,6 +6,7 @@ Only light rooms are imported here, so that `loopwright status` answers at once;
 
 from __future__ import annotations
 
+import getpass
 import importlib
 import os
 import sys
@@ -158,11 +159,18 @@ class Platform:
     @property
     def actor(self) -> str:
         """Who acts through this process: the user's login name."""
-        return (os.environ.get("LOOPWRIGHT_ACTOR") or os.environ.get("USER") or "somebody")[:120]
+        return (os.environ.get("LOOPWRIGHT_ACTOR") or _login_name())[:120]
 
     def close(self) -> None:
         if "state" in self.__dict__:
             self.state.close()
+
+
+def _login_name() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a container's user may have no name
+        return f"user {os.getuid()}"
 
 
 def open_platform(
