@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from loopwright.declare import Declaration, Split
 from loopwright.errors import DataError, DeclarationError
 from loopwright.training.split import assign, newest, plan_split
+from loopwright.training.split import test_after as rows_after
 
 KEYED = Declaration(name="m", source="s", target="y", key="id")
 BARE = Declaration(name="m", source="s", target="y")
@@ -181,3 +182,34 @@ def test_the_newest_time_is_written_in_iso_8601() -> None:
 def test_a_plan_by_row_number_keeps_the_label_delay_for_who_asks_what_was_known() -> None:
     rows = pl.DataFrame({"y": range(100)})
     assert plan_split(replace(IN_ROWS, label_delay="1d"), rows).label_delay == "1d"
+
+
+@pytest.mark.parametrize(("until", "tested"), [("2020-03-01", 20), ("2020-04-04", 5), ("2020-04-08T00:00:00", 1)])
+def test_rows_known_to_have_been_seen_do_not_test(until: str, tested: int) -> None:
+    rows = days(list(range(100)))
+    plan = rows_after(plan_split(TIMED, rows), rows, until)
+    assert int((assign(plan, rows) == "test").sum()) == tested
+
+
+def test_by_row_number_the_rows_after_those_seen_test() -> None:
+    rows = pl.DataFrame({"y": range(100)})
+    for until, tested in (("30", 20), ("95", 5)):
+        plan = rows_after(plan_split(IN_ROWS, rows), rows, until)
+        assert int((assign(plan, rows) == "test").sum()) == tested
+    with pytest.raises(DataError, match="newer than 100"):
+        rows_after(plan_split(IN_ROWS, rows), rows, "100")
+    with pytest.raises(DeclarationError, match="yesterday"):
+        rows_after(plan_split(IN_ROWS, rows), rows, "yesterday")
+
+
+@pytest.mark.parametrize("until", ["2020-04-09", "soon", "2020-04-01T00:00:00+00:00"])
+def test_a_moment_after_all_rows_or_none_at_all_is_refused(until: str) -> None:
+    rows = days(list(range(100)))
+    with pytest.raises((DataError, DeclarationError), match=until[:4]):
+        rows_after(plan_split(TIMED, rows), rows, until)
+
+
+def test_rows_in_no_order_have_no_after() -> None:
+    rows = pl.DataFrame({"id": range(100), "y": range(100)})
+    with pytest.raises(DeclarationError, match="declares no order"):
+        rows_after(plan_split(KEYED, rows), rows, "2020-01-01")

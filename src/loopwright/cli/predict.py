@@ -21,7 +21,9 @@ Version = Annotated[int | None, Parameter(help="A version's number; without it, 
 def predict(
     model: str | None = None,
     *,
-    row: Annotated[list[str] | None, Parameter(help="A row as JSON, such as '{\"age\": 41}'; may be repeated.")] = None,
+    row: Annotated[
+        list[str] | None, Parameter(negative="", help="A row as JSON, such as '{\"age\": 41}'; may be repeated.")
+    ] = None,
     version: Version = None,
     common: Common = Common(),  # noqa: B008
 ) -> int:
@@ -48,7 +50,9 @@ def batch(
     *,
     model: Annotated[str | None, Parameter(help="The model's name, where there are several.")] = None,
     version: Version = None,
-    keep: Annotated[list[str] | None, Parameter(help="Columns of the source to keep; without it, the key.")] = None,
+    keep: Annotated[
+        list[str] | None, Parameter(negative="", help="Columns of the source to keep; without it, the key.")
+    ] = None,
     common: Common = Common(),  # noqa: B008
 ) -> int:
     """Score every row of SOURCE into OUTPUT (.parquet or .csv), streaming, in bounded memory."""

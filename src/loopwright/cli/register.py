@@ -19,7 +19,8 @@ def register(
         str | None, Parameter(help="The declared model it is a version of, where there are several.")
     ] = None,
     trained_until: Annotated[
-        str | None, Parameter(help="The newest time it was trained on: rows up to it do not test it.")
+        str | None,
+        Parameter(help="The newest time (or the row number) it was trained on: rows up to it do not test it."),
     ] = None,
     common: Common = Common(),  # noqa: B008
 ) -> int:

@@ -13,7 +13,9 @@ from loopwright.cli.output import Common
 
 def serve(
     *,
-    endpoint: Annotated[list[str] | None, Parameter(help="Serve this endpoint; may be repeated. All without.")] = None,
+    endpoint: Annotated[
+        list[str] | None, Parameter(negative="", help="Serve this endpoint; may be repeated. All without.")
+    ] = None,
     host: Annotated[
         str | None, Parameter(help="The address to listen on; beyond loopback a token must be set.")
     ] = None,

@@ -64,27 +64,23 @@ def assign(plan: SplitPlan, rows: Rows) -> pl.Series:
 
 
 def test_after(plan: SplitPlan, rows: Rows, until: str) -> SplitPlan:
-    """The plan by time, with no test row up to `until`.
+    """The plan with no test row up to `until`: a moment of the time column, or where rows go by number, how many.
 
-    Raises `DeclarationError` where rows or `until` have no time, `DataError` where no row is left.
+    Raises `DeclarationError` where rows are in no order or `until` is none of these, `DataError` where no row is left.
     """
-    if plan.kind != "time" or plan.column is None:
+    if plan.kind == "hash":
         raise DeclarationError(
-            f"rows are known up to {until}, but the model declares no time column",
-            remedy="declare time=, or leave it out",
+            f"rows are known up to {until}, but the model declares no order", remedy="declare time=, or leave it out"
         )
-    values = rows.lazy().select(plan.column).collect().to_series()
-    moments = _moments(values)
+    rows = rows.lazy()
     try:
-        later = np.where(moments > max(_moment(until), np.nextafter(_moment(plan.test_from), -np.inf)), moments, np.inf)
-    except ValueError:
-        raise DeclarationError(
-            f"{until!r} is no moment of the time column {plan.column!r}", remedy=f"write it like {plan.test_from}"
-        ) from None
-    first = int(np.argmin(later))
-    if np.isinf(later[first]):
+        later = _number_after(plan, rows, int(until)) if plan.kind == "rows" else _moment_after(plan, rows, until)
+    except (ValueError, TypeError):
+        meant = f"write it like {plan.test_from}" if plan.kind == "time" else "write how many rows it has seen"
+        raise DeclarationError(f"rows are said to be known up to {until!r}", remedy=meant) from None
+    if later is None:
         raise DataError(f"no row is newer than {until}", remedy="bring newer labelled rows to test the model on")
-    return replace(plan, test_from=_written(values[first]))
+    return later
 
 
 def newest(values: pl.Series) -> str | None:
@@ -144,6 +140,20 @@ def _plan_by_hash(declaration: Declaration, rows: pl.LazyFrame) -> SplitPlan:
         test_share=declaration.split.test,
         columns=() if declaration.key else every,
     )
+
+
+def _moment_after(plan: SplitPlan, rows: pl.LazyFrame, until: str) -> SplitPlan | None:
+    values = rows.select(plan.column).collect().to_series()
+    moments = _moments(values)
+    later = np.where((moments > _moment(until)) & (moments >= _moment(plan.test_from)), moments, np.inf)
+    first = int(np.argmin(later))
+    return None if np.isinf(later[first]) else replace(plan, test_from=_written(values[first]))
+
+
+def _number_after(plan: SplitPlan, rows: pl.LazyFrame, until: int) -> SplitPlan | None:
+    if until >= rows.select(pl.len()).collect().item():
+        return None
+    return replace(plan, rows={**plan.rows, "test_from": max(plan.rows["test_from"], until)})
 
 
 def _codes_by_time(plan: SplitPlan, values: pl.Series) -> NDArray[np.uint8]:

@@ -1,0 +1,86 @@
+"""The command line as a whole: every command has help, nothing is loaded in vain, exit codes mean something."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from loopwright.cli import main
+from loopwright.cli.main import COMMANDS, app
+from tests.cli.conftest import Command
+
+HEAVY = ("polars", "mlflow", "lightgbm", "sqlalchemy", "pandas", "numpy", "pyarrow", "duckdb", "fastapi", "sklearn")
+
+HELP = f"""
+import sys
+sys.argv = ["loopwright", "--help"]
+from loopwright.cli.main import main
+try:
+    main()
+except SystemExit as ended:
+    assert ended.code == 0
+print([name for name in {HEAVY!r} if name in sys.modules])
+"""
+
+
+def commands() -> Iterator[tuple[str, ...]]:
+    for name in COMMANDS:
+        yield (name,)
+        yield from ((name, inner) for inner in app[name] if not inner.startswith("-"))
+
+
+def test_help_loads_nothing_heavy() -> None:
+    said = subprocess.run([sys.executable, "-c", HELP], capture_output=True, text=True, timeout=60, check=True).stdout
+    assert said.splitlines()[-1] == "[]"
+    for name, (_, line) in COMMANDS.items():
+        assert name in said
+        assert line.split(",")[0][:20] in said
+
+
+@pytest.mark.parametrize("words", list(commands()), ids=" ".join)
+def test_every_command_has_help(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.setattr(sys, "argv", ["loopwright", *words, "--help"])
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+    assert ended.value.code == 0
+    command = app
+    for word in words:
+        command = command[word]
+    assert len(command.help) > 15
+    assert command.help.split("\n")[0][:30] in " ".join(capsys.readouterr().out.split())
+    if command.default_command is not None:
+        described = [one for one in command.assemble_argument_collection() if one.show and one.index is None]
+        assert [one.name for one in described if not one.parameter.help] == []
+
+
+@pytest.mark.parametrize(
+    "words", [["nosuch"], ["run", "--bogus"], ["models", "show", "demand"], ["rollout", "nosuch"], ["gc", "extra"]]
+)
+def test_a_misspelt_command_ends_with_2(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["loopwright", *words])
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+    assert ended.value.code == 2
+
+
+def test_an_error_ends_with_1_and_is_said_with_its_remedy(command: Command) -> None:
+    told = command("runs", "show", "run-none")
+    assert (told.code, told.out) == (1, "")
+    assert "there is no run run-none" in told.err
+    said = command("runs", "show", "run-none", "--json")
+    assert (said.code, said.err) == (1, "")
+    assert said.json["error"] == "NotFoundError"
+    assert said.json["remedy"]
+
+
+def test_an_interrupt_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main, "app", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        main.main()
+    assert ended.value.code == 130
