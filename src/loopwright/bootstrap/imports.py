@@ -28,9 +28,7 @@ def submit_import(platform: Platform, model: str, path: Path, *, trained_until: 
         )
     files = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
     digest = digest_all([f"{one.relative_to(path.parent)} {digest_file(one)}" for one in files])
-    brought = ImportedModel(
-        folder=f"imports/{digest}", name=path.name, kind=kind, trained_until=trained_until
-    )
+    brought = ImportedModel(folder=f"imports/{digest}", name=path.name, kind=kind, trained_until=trained_until)
     place = f"{brought.folder}/{brought.name}"
     if path.is_dir():
         upload_folder(platform.storage, place, path)
