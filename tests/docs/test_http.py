@@ -1,7 +1,8 @@
-"""The page on HTTP: its requests are sent to a real server, and its answers come back."""
+"""The pages on HTTP and storage: requests go to a real server, answers come back, and what is left lies as they say."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,3 +16,14 @@ def test_the_doors_answer_as_the_page_says(project: Path, tmp_path: Path) -> Non
     with LocalHosting(store, address=nobody, spool=tmp_path / "spool").reach("delivery") as url:
         port = str(urlsplit(url).port)
         Reader(project, ports={"8401": port}).read(blocks(ROOT / "docs/reference/http.md"))
+    left = {path.relative_to(store).as_posix() for path in Path(store).rglob("*") if path.is_file()}
+    assert {key.split("/")[0] for key in left} >= {"datasets", "bundles", "endpoints", "predictions", "summaries"}
+    assert sorted(key for key in left if not any(place.fullmatch(key) for place in _places())) == []
+
+
+def _places() -> list[re.Pattern[str]]:
+    """The keys that the page on storage lists, as patterns."""
+    page = (ROOT / "docs/reference/storage.md").read_text(encoding="utf-8")
+    heads = re.findall(r"^\| (`[^|]*) \|", page, flags=re.MULTILINE)
+    keys = [key for head in heads for key in re.findall(r"`([^`]+)`", head)]
+    return [re.compile(re.sub(r"<[^>]+>", "[^/]+", re.escape(key)).replace("…", ".+")) for key in keys]
