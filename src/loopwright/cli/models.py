@@ -29,7 +29,7 @@ def list_versions(model: str | None = None, *, common: Common = Common()) -> int
                 one.number,
                 ", ".join(_aliases(one, aliases[one.model])),
                 f"{one.created:%Y-%m-%d %H:%M}",
-                f"{one.trained_rows:,}",
+                f"{one.trained_rows:,}" if one.origin == "trained" else "trained elsewhere",
                 ", ".join(f"{name} {value:.4g}" for name, value in sorted(one.metrics.items())[:4]),
             )
             for one in versions

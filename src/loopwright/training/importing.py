@@ -14,24 +14,23 @@ from numpy.typing import NDArray
 from loopwright.bundle.frames import frame_columns
 from loopwright.bundle.outputs import task_signature
 from loopwright.bundle.read import bundle_digest
-from loopwright.bundle.records import Encoding, FeatureColumn, Input, Manifest
+from loopwright.bundle.records import Encoding, Manifest
 from loopwright.bundle.write import write_bundle
-from loopwright.data.records import ColumnKind
 from loopwright.data.snapshot import load_rows
-from loopwright.declare import DEFAULT_METRIC, Declaration, Model
+from loopwright.declare import DEFAULT_METRIC, Declaration
 from loopwright.errors import BundleError
-from loopwright.features.function import visible_columns
-from loopwright.features.inputs import make_inputs
-from loopwright.features.matrix import Read, make_encoding
+from loopwright.features.matrix import make_encoding
 from loopwright.ports.predictor import Predictor
 from loopwright.ports.storage import fetch_folder, upload_folder
 from loopwright.ports.workspace import Workspace
 from loopwright.statistics.metrics import metric
 from loopwright.training.foreign import Foreign, open_foreign
+from loopwright.training.foreign_inputs import matrix_inputs, table_inputs
 from loopwright.training.importance import shares
-from loopwright.training.material import open_features, reached
+from loopwright.training.material import reached
 from loopwright.training.packing import add_papers, copy_code, fresh_folder
 from loopwright.training.records import Candidate, ImportTask, SplitPlan
+from loopwright.training.scoring import Judgement
 from loopwright.training.split import assign, split_rows, test_after
 from loopwright.training.target import TargetPlan, plan_target, sorted_classes, target_values
 from loopwright.training.threshold import choose_threshold
@@ -52,6 +51,7 @@ def import_model(task: ImportTask, workspace: Workspace) -> Candidate:
     targets = rows.select(model.declaration.target).collect().to_series()
     plan = plan_target(model.declaration, targets)
     split, told = _split(task, model.declaration, rows)
+    sample = _sample(split, rows, targets, plan)
     workspace.progress(f"opening {task.imported.name}", 0.2)
     path = fetch_folder(workspace.storage, task.imported.folder, workspace.folder) / task.imported.name
     foreign = open_foreign(path, task.imported.kind, classify=plan.task != "regression")
@@ -59,34 +59,17 @@ def import_model(task: ImportTask, workspace: Workspace) -> Candidate:
     folder = fresh_folder(workspace.folder / "candidate")
     if draft.uses_features:
         copy_code(workspace, folder)
-    sample = _sample(split, rows, targets, plan)
     workspace.progress("predicting validation rows", 0.5)
     predictor, notes = _write(folder, draft, encoding, foreign, sample, workspace)
-    truth = target_values(plan.task, plan.classes, sample[model.declaration.target])
-    answers = _answers(predictor, sample, draft)
-    threshold = choose_threshold(model.declaration.threshold, truth.astype(int), answers) if plan.positive else 0.5
-    write_bundle(folder, replace(draft, threshold=threshold), encoding=encoding, requirements=foreign.requirements)
-    name = model.declaration.gate.metric or DEFAULT_METRIC[plan.task]
-    candidate = Candidate(
-        id=task.candidate_id,
-        model=model.name,
-        task=plan.task,
-        folder=task.folder,
-        digest="",
-        metric=name,
-        params={},
-        split=split,
-        score=metric(plan.task, name, truth, answers, threshold=threshold),
-        threshold=threshold,
-        features=tuple(one.name for one in draft.signature.inputs),
-        importance=_importance(predictor, sample, draft, model.declaration.seed),
-        rows=0,
-        trained_until=draft.trained_until,
-        seconds=0.0,
-        notes=(plan.note, f"{task.imported.name} was trained elsewhere ({task.imported.kind})", told, *notes),
-        origin="imported",
-    )
-    add_papers(folder, candidate, {} if candidate.score is None else {f"{name} (validation)": candidate.score})
+    judgement = _judge(model.declaration, plan, draft, predictor, sample)
+    manifest = replace(draft, threshold=judgement.threshold)
+    write_bundle(folder, manifest, encoding=encoding, requirements=foreign.requirements)
+    importance = _importance(predictor, sample, draft, model.declaration.seed)
+    candidate = _candidate(task, manifest, split, judgement, importance, _metric(model.declaration, plan))
+    origin = f"{task.imported.name} was trained elsewhere ({task.imported.kind})"
+    candidate = replace(candidate, notes=(plan.note, origin, told, *notes))
+    scores = {} if candidate.score is None else {f"{candidate.metric} (validation)": candidate.score}
+    add_papers(folder, candidate, scores)
     upload_folder(workspace.storage, task.folder, folder)
     seconds = (workspace.clock.now() - started) / timedelta(seconds=1)
     return replace(candidate, digest=bundle_digest(folder), seconds=seconds)
@@ -116,9 +99,9 @@ def _draft(
     if set(foreign.classes) >= set(classes):
         classes = foreign.classes
     if foreign.runtime == "pyfunc":
-        inputs, encoding = _table_inputs(model, rows, foreign, task.dataset.kinds), make_encoding([])
+        inputs, encoding = table_inputs(model, rows, foreign, task.dataset.kinds), make_encoding([])
     else:
-        inputs, encoding = _matrix_inputs(model, rows, foreign, task.dataset.kinds)
+        inputs, encoding = matrix_inputs(model, rows, foreign, task.dataset.kinds)
     uses_features = model.features_function is not None and foreign.runtime != "pyfunc"
     known = targets.is_not_null().to_numpy()
     draft = Manifest(
@@ -140,73 +123,6 @@ def _draft(
         lineage={"run": task.run_id, "candidate": task.candidate_id, "dataset": task.dataset.digest},
     )
     return draft, encoding
-
-
-def _table_inputs(
-    model: Model, rows: pl.LazyFrame, foreign: Foreign, kinds: dict[str, ColumnKind]
-) -> tuple[Input, ...]:
-    """What a model that takes a table asks for: the source's own columns."""
-    declared = model.declaration
-    visible = visible_columns(declared, list(rows.collect_schema()))
-    names = foreign.names
-    if foreign.width is not None:
-        names = _by_position(declared, [(name, rows.collect_schema()[name]) for name in visible], foreign.width)
-        return tuple(Input(name=name, kind="number") for name in names)
-    if names is None:
-        return make_inputs([name for name in visible if name not in (declared.key, declared.time)], kinds)
-    _check_there(names, visible, "the source")
-    return foreign.inputs or make_inputs(list(names), kinds)
-
-
-def _matrix_inputs(
-    model: Model, rows: pl.LazyFrame, foreign: Foreign, kinds: dict[str, ColumnKind]
-) -> tuple[tuple[Input, ...], Encoding]:
-    """What a model that takes a matrix asks for, and how it is filled: from raw columns, or from the features made."""
-    read, roles, needed = open_features(model, rows)
-    there = {name: read(name).dtype for name in roles}
-    names = foreign.names or _by_position(model.declaration, list(there.items()), foreign.width)
-    found = "the features" if model.features_function else "the source"
-    spelt = {name.replace(" ", "_"): name for name in there}  # LightGBM writes blanks so
-    names = tuple(name if name in there else spelt.get(name, name) for name in names)
-    _check_there(names, list(there), found)
-    columns = [_feature(name, read, foreign) for name in names]
-    asked = needed if model.features_function else list(names)
-    return make_inputs(asked, kinds), make_encoding(columns)
-
-
-def _by_position(declared: Declaration, columns: list[tuple[str, pl.DataType]], width: int | None) -> tuple[str, ...]:
-    names = tuple(
-        name
-        for name, dtype in columns
-        if (dtype.is_numeric() or dtype == pl.Boolean) and name not in (declared.key, declared.time)
-    )
-    if width is not None and width != len(names):
-        raise BundleError(
-            f"the model takes {width} columns and names none; there are {len(names)} numeric ones: {', '.join(names)}",
-            remedy="drop the others in the declaration, or save the model with its columns' names",
-        )
-    return names
-
-
-def _check_there(names: tuple[str, ...], there: list[str], where: str) -> None:
-    missing = [name for name in names if name not in there]
-    if missing:
-        raise BundleError(
-            f"the model takes the column {missing[0]!r}, which {where} of this declaration does not have",
-            remedy=f"it has: {', '.join(there)}",
-        )
-
-
-def _feature(name: str, read: Read, foreign: Foreign) -> FeatureColumn:
-    dtype = read(name).dtype
-    if name in foreign.vocabularies:
-        return FeatureColumn(name=name, kind="category", vocabulary=foreign.vocabularies[name])
-    if dtype.is_numeric() or dtype == pl.Boolean:
-        return FeatureColumn(name=name, kind="boolean" if dtype == pl.Boolean else "number")
-    raise BundleError(
-        f"the model takes a number for {name!r}, which holds {dtype}",
-        remedy="make it a number in the declaration's feature function, or log the whole pipeline with MLflow",
-    )
 
 
 def _sample(split: SplitPlan, rows: pl.LazyFrame, targets: pl.Series, plan: TargetPlan) -> pl.DataFrame:
@@ -235,11 +151,51 @@ def _write(
         return written(foreign.contents | foreign.fallback), ()
 
 
-def _answers(predictor: Predictor, sample: pl.DataFrame, manifest: Manifest) -> NDArray[np.float64]:
-    return _main_output(predictor.predict(_columns(sample, manifest)))
+def _judge(
+    declared: Declaration, plan: TargetPlan, manifest: Manifest, predictor: Predictor, sample: pl.DataFrame
+) -> Judgement:
+    """How it does on the validation rows, with the threshold they suggest."""
+    truth = target_values(plan.task, plan.classes, sample[declared.target])
+    answers = _answers(predictor.predict(_columns(sample, manifest)))
+    threshold = choose_threshold(declared.threshold, truth.astype(int), answers) if plan.task == "binary" else 0.5
+    score = metric(plan.task, _metric(declared, plan), truth, answers, threshold=threshold)
+    return Judgement(answers=answers, threshold=threshold, score=score)
 
 
-def _main_output(outputs: dict[str, NDArray[Any]]) -> NDArray[np.float64]:
+def _metric(declared: Declaration, plan: TargetPlan) -> str:
+    return declared.gate.metric or DEFAULT_METRIC[plan.task]
+
+
+def _candidate(
+    task: ImportTask,
+    manifest: Manifest,
+    split: SplitPlan,
+    judgement: Judgement,
+    importance: dict[str, float],
+    metric: str,
+) -> Candidate:
+    return Candidate(
+        id=task.candidate_id,
+        model=manifest.model,
+        task=manifest.task,
+        folder=task.folder,
+        digest="",
+        metric=metric,
+        params={},
+        split=split,
+        score=judgement.score,
+        threshold=judgement.threshold,
+        features=tuple(one.name for one in manifest.signature.inputs),
+        importance=importance,
+        rows=0,
+        trained_until=manifest.trained_until,
+        seconds=0.0,
+        origin="imported",
+    )
+
+
+def _answers(outputs: dict[str, NDArray[Any]]) -> NDArray[np.float64]:
+    """What metrics take of a bundle's outputs."""
     name = next(name for name in ("prediction", "probability", "probabilities") if name in outputs)
     return outputs[name].astype(np.float64)
 
@@ -247,10 +203,10 @@ def _main_output(outputs: dict[str, NDArray[Any]]) -> NDArray[np.float64]:
 def _importance(predictor: Predictor, sample: pl.DataFrame, manifest: Manifest, seed: int) -> dict[str, float]:
     """How far the answers move when an input is shuffled: what do they hang on?"""
     columns = _columns(sample, manifest)
-    usual = _main_output(predictor.predict(columns))
+    usual = _answers(predictor.predict(columns))
     order = np.random.default_rng(seed).permutation(sample.height)
     moved = {
-        name: float(np.abs(_main_output(predictor.predict({**columns, name: values[order]})) - usual).mean())
+        name: float(np.abs(_answers(predictor.predict({**columns, name: values[order]})) - usual).mean())
         for name, values in columns.items()
     }
     return shares(moved)
