@@ -41,6 +41,7 @@ def model(**extra):
         (lambda: Canary(max_latency_ratio=0), "max_latency_ratio is 0"),
         (lambda: model(name="demand-staging"), "staging endpoint of 'demand'"),
         (lambda: Schedule("every day"), "every day"),
+        (lambda: Schedule("99 3 * * 1"), "99 3 * * 1"),
         (lambda: Split(validation=0.5, test=0.45), "95%"),
         (lambda: Split(validation=0), "0% of the rows for validation"),
         (lambda: Split(test=0), "0% for the test"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -143,7 +144,8 @@ class Schedule:
     cron: str
 
     def __post_init__(self) -> None:
-        if len(self.cron.split()) != 5:
+        fields = self.cron.split()
+        if len(fields) != 5 or not all(map(_is_cron_field, fields, _CRON_RANGES)):
             raise DeclarationError(
                 f"Schedule is {self.cron!r}", remedy='write five fields, such as "0 3 * * 1" for Mondays at 03:00 UTC'
             )
@@ -441,6 +443,15 @@ def _check_pace(policy: str, declared: RolloutPolicy) -> None:
         raise DeclarationError(
             f"{policy} max_latency_ratio is {declared.max_latency_ratio}", remedy="write a ratio above 0, such as 2.0"
         )
+
+
+_CRON_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+
+
+def _is_cron_field(field: str, allowed: tuple[int, int]) -> bool:
+    """Whether every number of a cron field, but for steps after a slash, is one that the field has."""
+    numbers = [int(number) for number in re.findall(r"(?<!/)\b\d+", field)]
+    return all(allowed[0] <= number <= allowed[1] for number in numbers)
 
 
 def _names(model: str, role: str, columns: Iterable[str]) -> tuple[str, ...]:
