@@ -18,6 +18,6 @@ def fail(error: LoopwrightError, *, as_json: bool) -> None:
         said = {"error": type(error).__name__, "message": error.message, "remedy": error.remedy}
         sys.stdout.buffer.write(to_json(said) + b"\n")
         return
-    errors.print(error.message, style="bold red", highlight=False, markup=False)
+    errors.print(error.message, style="bold red", highlight=False, markup=False, soft_wrap=True)
     if error.remedy:
-        errors.print(f"  {error.remedy}", highlight=False, markup=False)
+        errors.print(f"  {error.remedy}", highlight=False, markup=False, soft_wrap=True)

@@ -23,10 +23,11 @@ ENOUGH = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Dummy:
-    """A guess, and what it is in words."""
+    """A guess, and what it is in words. One that `persists` repeats what was known before: a rival, not ignorance."""
 
     name: str
     guess: Guess
+    persists: bool = False
 
 
 def steady(value: float) -> Guess:
@@ -45,7 +46,7 @@ def value_before(history: History) -> list[Dummy]:
     look = _look_back(history, history.truth[:, None])
     if look is None:
         return []
-    return [Dummy("the last value known", lambda places: look.latest(places)[:, 0])]
+    return [Dummy("the last value known", lambda places: look.latest(places)[:, 0], persists=True)]
 
 
 def season_before(history: History) -> list[Dummy]:
@@ -61,7 +62,7 @@ def season_before(history: History) -> list[Dummy]:
         ("a year", 365 * DAY, 27 * DAY < step < 93 * DAY),
     ):
         if fits and look.covered(np.flatnonzero(history.validation | history.test), period) >= ENOUGH:
-            found.append(Dummy(f"the value {words} before", _season(look, period)))
+            found.append(Dummy(f"the value {words} before", _season(look, period), persists=True))
     return found
 
 
@@ -76,7 +77,7 @@ def earlier_label(history: History) -> list[Dummy]:
     shares = labels[train].mean(axis=0)
     follows = before.T @ labels[train] + shares  # one row's worth of the plain shares, for classes never seen before
     follows /= follows.sum(axis=1, keepdims=True)
-    return [Dummy("the class after the last one known", lambda places: look.latest(places) @ follows)]
+    return [Dummy("the class after the last one known", lambda places: look.latest(places) @ follows, persists=True)]
 
 
 def _season(look: _LookBack, period: float) -> Guess:

@@ -19,9 +19,9 @@ def decide_gate(gate: Gate, report: EvaluationReport, approval_given: bool = Fal
 
     - `metric`: the metric that decides has no value on the test rows.
     - `at_least`, `at_most`: its value misses the threshold. Binds a first version, warns afterwards.
-    - `dummy`: not better than the dummy. Where it is, but that may be chance (the one-sided lower bound of the paired
-      difference is not above zero), it warns and says how many rows would tell: a floor that every model must clear,
-      and no test that few rows or a good persistence must fail. Thresholds and the champion are what is tested.
+    - `dummy`: not better than the dummy. A first version must show that it is better than one that knows nothing (the
+      one-sided lower bound of the paired difference is above zero); against a dummy that repeats what was known before,
+      which is a rival and no ignorance, and in a later version, a lead that may be chance is a warning.
     - `champion`: not shown to be worse by less than `margin` of the champion's figure (the one-sided lower bound of the
       paired difference must not be below it). A champion that cannot be compared leaves the candidate to the rules of
       a first version, and to a person's approval.
@@ -71,7 +71,8 @@ def _dummy(gate: Gate, report: EvaluationReport) -> Iterator[Reason]:
     elif against.difference <= 0:
         yield _reason("dummy", "fail", f"{what}: no better", against, 0.0)
     else:
-        yield _reason("dummy", "warn", f"{what}: that may be chance; {_needed(against, 0.0)}", against, 0.0)
+        finding: Finding = "warn" if report.dummy_persists or _is_later(report) else "fail"
+        yield _reason("dummy", finding, f"{what}: that may be chance; {_needed(against, 0.0)}", against, 0.0)
 
 
 def _champion(gate: Gate, report: EvaluationReport) -> Iterator[Reason]:

@@ -110,6 +110,7 @@ class EvaluationReport:
     size_mb: float
     reference: str
     dummy: str = ""
+    dummy_persists: bool = False
     incomparable: str = ""
     pictures: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()

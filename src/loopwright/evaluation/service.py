@@ -53,6 +53,7 @@ def evaluate(task: EvaluateTask, workspace: Workspace) -> EvaluationReport:
         size_mb=opened.size_mb,
         reference=_keep_reference(task, opened, rows, line_up.outputs, workspace),
         dummy=line_up.dummy,
+        dummy_persists=line_up.persists,
         incomparable=_incomparable(task, bench, line_up, comparisons),
         pictures=_keep_pictures(task, bench, line_up, workspace),
         notes=(*line_up.notes, *sliced, *bench.gaps(line_up.candidate)),
@@ -67,6 +68,7 @@ class _LineUp:
     outputs: Outputs
     others: tuple[Contender, ...]
     dummy: str
+    persists: bool
     incomparable: str
     notes: tuple[str, ...]
 
@@ -114,6 +116,7 @@ def _line_up(task: EvaluateTask, opened: Opened, bench: Bench, rows: pl.DataFram
         outputs=outputs,
         others=tuple(others),
         dummy=dummy.name,
+        persists=dummy.persists,
         incomparable=said if champion is None else "",
         notes=tuple(filter(None, (f"the dummy says {dummy.name}", said))),
     )
