@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -101,7 +102,7 @@ class Binary(Multiclass):
         return class_probabilities(manifest, outputs, classes)[:, 1]
 
     def dummies(self, history: History) -> list[Dummy]:
-        return [Dummy(one.name, _second(one.guess)) for one in super().dummies(history)]
+        return [replace(one, guess=_second(one.guess)) for one in super().dummies(history)]
 
 
 TASKS: dict[TaskName, Task] = {"binary": Binary(), "multiclass": Multiclass(), "regression": Regression()}
