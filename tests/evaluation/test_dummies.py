@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from loopwright.evaluation.dummies import DAY, earlier_label, prior, season_before, steady, value_before
 from loopwright.evaluation.rows import History
-from loopwright.evaluation.tasks import TASKS, choose_dummy
+from loopwright.evaluation.tasks import TASKS, Binary, Multiclass, choose_dummy
 
 HOUR = DAY / 24
 
@@ -161,3 +161,10 @@ def test_no_guess_changes_when_what_was_not_known_yet_does(data):
     for make in (value_before, season_before, earlier_label):
         before, after = (make(history(one, hours * HOUR, classes=3, delay=delay)) for one in (truth, other))
         assert [one.guess(where).tolist() for one in before] == [one.guess(where).tolist() for one in after]
+
+
+def test_what_repeats_the_past_is_marked_for_two_classes_as_for_many():
+    truth = (np.arange(100) // 10 % 2).astype(float)
+    rows = history(truth, np.arange(100), classes=2)
+    for task in (Binary(), Multiclass()):
+        assert [one.persists for one in task.dummies(rows)] == [False, True]
