@@ -147,7 +147,7 @@ class World:
         )
         return evaluate(task, self.workspace())
 
-    def _load(self, folder: Path) -> ScoredBy:
+    def _load(self, folder: Path, *, threads: int = 1) -> ScoredBy:
         self.fetched.append(folder.name)
         return ScoredBy(read_manifest(folder), self.scorers[folder.name])
 

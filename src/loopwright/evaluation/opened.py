@@ -18,7 +18,7 @@ from loopwright.errors import BundleError
 from loopwright.evaluation.tasks import Scores, Task
 from loopwright.ports.predictor import Predictor
 from loopwright.ports.storage import fetch_folder
-from loopwright.ports.workspace import Workspace
+from loopwright.ports.workspace import LoadPredictor, Workspace
 
 ASKED = 50
 """Single rows that the latency is measured on, and at most `PATIENCE` seconds."""
@@ -27,12 +27,16 @@ PATIENCE = 1.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Opened:
-    """A bundle's folder on this machine, what it says of itself, and its predictor. `name` is for error messages."""
+    """A bundle's folder on this machine, what it says of itself, and its predictor in all threads there are.
+
+    `name` is for error messages; `load` opens it again.
+    """
 
     name: str
     folder: Path
     manifest: Manifest
     predictor: Predictor
+    load: LoadPredictor
 
     @property
     def inputs(self) -> list[str]:
@@ -59,15 +63,16 @@ class Opened:
         return scores
 
     def latency_ms(self, rows: pl.DataFrame) -> float:
-        """The median time of a prediction for one row, the first three left out as warming up."""
+        """The median time of a prediction for one row in one thread, as served; the first three are left out."""
+        predictor = self.load(self.folder, threads=1)
         asked = rows.select(self._there(rows)).gather_every(max(1, rows.height // ASKED)).head(ASKED)
         single = [{name: [_as_sent(value)] for name, value in row.items()} for row in asked.to_dicts()]
         for row in single[:3]:
-            self.predictor.predict(row)
+            predictor.predict(row)
         taken: list[float] = []
         for row in single:
             started = time.perf_counter()
-            self.predictor.predict(row)
+            predictor.predict(row)
             taken.append(time.perf_counter() - started)
             if sum(taken) > PATIENCE:
                 break
@@ -84,4 +89,7 @@ def _as_sent(value: object) -> object:
 def open_bundle(name: str, folder: str, workspace: Workspace) -> Opened:
     """The bundle in the object-store folder `folder`. Raises `BundleError` and `NotFoundError`."""
     local = fetch_folder(workspace.storage, folder, workspace.folder)
-    return Opened(name=name, folder=local, manifest=read_manifest(local), predictor=workspace.load_predictor(local))
+    predictor = workspace.load_predictor(local, threads=0)
+    return Opened(
+        name=name, folder=local, manifest=read_manifest(local), predictor=predictor, load=workspace.load_predictor
+    )

@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from loopwright.core.clock import Clock
 from loopwright.declare import Model
 from loopwright.ports.predictor import Predictor
 from loopwright.ports.storage import Storage
+
+
+class LoadPredictor(Protocol):
+    """Opens a bundle folder to predict in so many `threads`, 0 for one a core. Raises `BundleError`."""
+
+    def __call__(self, folder: Path, *, threads: int = 1) -> Predictor: ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,6 +33,6 @@ class Workspace:
     model: Model
     code: Path | None
     module: str | None
-    load_predictor: Callable[[Path], Predictor]
+    load_predictor: LoadPredictor
     progress: Callable[[str, float], None]
     clock: Clock

@@ -29,6 +29,9 @@ PATIENCE = 50
 LEARNING_RATE = 0.1
 REPORT_EVERY = 10
 FEW_CELLS = 2_000_000
+WIDE = 100
+"""Matrix columns from which histograms are made column by column. Measured: on 2.1 M rows with three categories by rows
+took half the time, on 50,000 rows of 300 columns a tenth more."""
 FEWEST_IN_LEAF, MOST_IN_LEAF = 5, 20
 """Rows that a leaf must hold: LightGBM's own 20, a fifteenth of the rows where there are few. On sets of 40 to 400 made
 rows smaller leaves learnt the noise (ROC-AUC 0.73 instead of 0.80 at 130 rows), and 20 let hardly a tree grow."""
@@ -133,7 +136,9 @@ class BoostingFit:
             "num_threads": threads(data.X.size),
             "seed": data.seed,
             "deterministic": True,
-            "force_col_wise": True,
+            # LightGBM would time both ways and so choose by chance; by rows is as fast or faster on all but wide data.
+            "force_row_wise": data.X.shape[1] <= WIDE,
+            "force_col_wise": data.X.shape[1] > WIDE,
             "feature_pre_filter": False,
             "verbosity": -1,
         }
