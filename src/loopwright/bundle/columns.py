@@ -2,32 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from loopwright.bundle.encoding import Columns
 from loopwright.bundle.records import Signature
 from loopwright.errors import RequestError
 
 
-def fit_columns(signature: Signature, columns: Columns) -> dict[str, list[Any] | NDArray[Any]]:
-    """The signature's inputs out of `columns`, in its order: unknown columns are left out, an optional one that is
-    not there is all None. Raises `RequestError` where a required column is missing or lengths differ.
-    """
-    present = {one.name: columns[one.name] for one in signature.inputs if one.name in columns}
-    if any(one.required and one.name not in present for one in signature.inputs) or not columns:
-        raise _missing(signature, columns)
-    for name, values in present.items():
-        _check_shape(name, values)
-    lengths = {len(values) for values in (present or columns).values()}
-    if len(lengths) > 1:
-        raise _uneven(present)
-    if len(present) == len(signature.inputs):
-        return present
-    nothing = [None] * lengths.pop()
-    return {one.name: present.get(one.name, nothing) for one in signature.inputs}
+class Fitter:
+    """A signature made ready to fit columns to it."""
+
+    def __init__(self, signature: Signature) -> None:
+        self._signature = signature
+        self._names = tuple(one.name for one in signature.inputs)
+
+    def __call__(self, columns: Columns) -> Columns:
+        """The signature's inputs out of `columns`, in its order: unknown columns are left out, an optional one that is
+        not there is all None. Raises `RequestError` where a required column is missing or lengths differ.
+        """
+        if columns and tuple(columns) == self._names and _all_lists_alike(columns.values()):
+            return columns
+        return self._picked(columns)
+
+    def _picked(self, columns: Columns) -> Columns:
+        signature = self._signature
+        present = {name: columns[name] for name in self._names if name in columns}
+        if any(one.required and one.name not in present for one in signature.inputs) or not columns:
+            raise _missing(signature, columns)
+        for name, values in present.items():
+            _check_shape(name, values)
+        lengths = {len(values) for values in (present or columns).values()}
+        if len(lengths) > 1:
+            raise _uneven(present)
+        if len(present) == len(self._names):
+            return present
+        nothing = [None] * lengths.pop()
+        return {name: present.get(name, nothing) for name in self._names}
+
+
+def fit_columns(signature: Signature, columns: Columns) -> Columns:
+    """`Fitter(signature)(columns)`, for those who ask once."""
+    return Fitter(signature)(columns)
+
+
+def _all_lists_alike(values: Collection[Any]) -> bool:
+    """Whether all are lists of the same length: what most requests hold, told without a look at each by name."""
+    return set(map(type, values)) == {list} and len(set(map(len, values))) == 1
 
 
 def _check_shape(name: str, values: object) -> None:

@@ -9,8 +9,9 @@ date        its parts, of the UTC moment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,8 @@ class Encoder:
         """Raises `ValueError` where the encoding's names are not those that its columns make."""
         self.width = len(encoding.names)
         self._columns = [_ready(column) for column in encoding.columns]
+        self._names = tuple(column.name for column in encoding.columns)
+        self._all_numbers = all(column.kind == "number" for column in encoding.columns)
         made = sum(column.width for column in self._columns)
         if made != self.width:
             raise ValueError(f"the encoding names {self.width} matrix columns, but its features make {made}")
@@ -81,19 +84,20 @@ class Encoder:
 
     def _few_rows(self, columns: Columns, rows: int) -> Matrix | None:
         """The matrix by one conversion, as calls cost more than values here; None where that does not go through."""
-        block: list[Any] = []
         try:
-            for column in self._columns:
-                values = columns[column.name]
-                if type(values) is not list:
-                    return None
-                block += column.few(values)
-            matrix = np.array(block, dtype=np.float64)
+            lists: list[Any] = [columns[name] for name in self._names]
+            if set(map(type, lists)) != {list} or set(map(len, lists)) != {rows}:
+                return None
+            if self._all_numbers:
+                flat = np.array(list(chain.from_iterable(lists)), dtype=np.float64)
+            else:
+                made = [column.few(values) for column, values in zip(self._columns, lists, strict=True)]
+                flat = np.array(list(chain.from_iterable(made)), dtype=np.float64)
         except (KeyError, ValueError, TypeError, OverflowError):
             return None
-        if matrix.shape != (self.width, rows):
+        if flat.shape != (self.width * rows,):
             return None
-        return np.ascontiguousarray(without_infinities(matrix).T)
+        return np.ascontiguousarray(without_infinities(flat).reshape(self.width, rows).T)
 
     def _many_rows(self, columns: Columns, rows: int) -> Matrix:
         matrix, place = np.empty((rows, self.width), dtype=np.float64), 0
@@ -129,7 +133,7 @@ _REMEMBERED = 10_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Ready:
-    """A feature made ready. `many`: values to `[n, width]`. `few`: a list to `width` lists of would-be floats."""
+    """A feature made ready. `many`: values to `[n, width]`. `few`: a list to would-be floats, `n` for each of `width`."""
 
     name: str
     width: int
@@ -147,15 +151,13 @@ def _ready(column: FeatureColumn) -> _Ready:
     elif column.kind == "boolean":
         expected, convert, one = "true or false", booleans, truth
     else:
-        return _Ready(
-            name=column.name, width=1, expected="a number", many=lambda v: numbers(v)[:, None], few=lambda v: [v]
-        )
+        return _Ready(name=column.name, width=1, expected="a number", many=lambda v: numbers(v)[:, None], few=list)
     return _Ready(
         name=column.name,
         width=1,
         expected=expected,
         many=lambda values: convert(values)[:, None],
-        few=lambda values: [[one(value) for value in values]],
+        few=lambda values: [one(value) for value in values],
     )
 
 
@@ -168,8 +170,14 @@ def _ready_date(column: FeatureColumn) -> _Ready:
         width=len(column.parts),
         expected="a date in ISO 8601, or seconds since 1970",
         many=lambda values: date_parts(moments(values), column.parts),
-        few=lambda values: list(zip(*(parts_of(moment(value), column.parts) for value in values), strict=True)),
+        few=lambda values: _parts_in_turn(values, column.parts),
     )
+
+
+def _parts_in_turn(values: list[Any], parts: Sequence[str]) -> list[float]:
+    if len(values) == 1:
+        return parts_of(moment(values[0]), parts)
+    return list(chain.from_iterable(zip(*(parts_of(moment(value), parts) for value in values), strict=True)))
 
 
 class _Vocabulary(dict[Any, float]):

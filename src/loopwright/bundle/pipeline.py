@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from loopwright.bundle.columns import fit_columns
+from loopwright.bundle.columns import Fitter
 from loopwright.bundle.encoding import Columns, Encoder
 from loopwright.bundle.outputs import OutputShaper
 from loopwright.bundle.records import Encoding, Manifest
@@ -27,6 +27,7 @@ class Pipeline:
     def __init__(self, manifest: Manifest, encoding: Encoding, score: Score, features: Features | None = None) -> None:
         self.manifest = manifest
         self.encoding = encoding
+        self._fit = Fitter(manifest.signature)
         self._encode = Encoder(encoding)
         self._score = score
         self._features = features
@@ -34,7 +35,7 @@ class Pipeline:
 
     def predict(self, columns: Columns) -> dict[str, NDArray[np.generic]]:
         """See `loopwright.ports.predictor.Predictor.predict`."""
-        fitted = fit_columns(self.manifest.signature, columns)
+        fitted = self._fit(columns)
         if not len(next(iter(fitted.values()), ())):
             return self._shape.no_rows()
         matrix = self._matrix(fitted)
@@ -51,7 +52,7 @@ class Pipeline:
 
     def matrix(self, columns: Columns) -> NDArray[np.float64]:
         """What the model sees of raw `columns`. Raises `RequestError` and `FeatureError`."""
-        return self._matrix(fit_columns(self.manifest.signature, columns))
+        return self._matrix(self._fit(columns))
 
     def _matrix(self, fitted: Columns) -> NDArray[np.float64]:
         if self._features is None:

@@ -125,6 +125,8 @@ def _matrix(tensor: Tensor, names: Sequence[str]) -> Rows:
     if tensor.shape[1] != width:
         raise _misshaped(tensor, f"[n, {width}]: {', '.join(names)}")
     values = _flat(tensor)
+    if len(values) == width:
+        return Rows({name: [value] for name, value in zip(names, values, strict=True)}, 1)
     columns: Iterable[Values] = (values[place::width] for place in range(width))
     if tensor.shape[0] > _FEW_ROWS and tensor.datatype.startswith("FP"):
         with suppress(ValueError, TypeError, OverflowError):  # what is no number is found by name, further on

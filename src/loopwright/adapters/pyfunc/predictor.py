@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from loopwright.bundle.columns import fit_columns
+from loopwright.bundle.columns import Fitter
 from loopwright.bundle.encoding import Columns
 from loopwright.bundle.outputs import OutputShaper, class_scores
 from loopwright.bundle.records import Input, InputKind, Manifest
@@ -38,11 +38,12 @@ class PyfuncPredictor:
     def __init__(self, model: Any, manifest: Manifest) -> None:
         self._model = model
         self._manifest = manifest
+        self._fit = Fitter(manifest.signature)
         self._shape = OutputShaper(manifest)
 
     def predict(self, columns: Columns) -> dict[str, NDArray[np.generic]]:
         """See `loopwright.ports.predictor.Predictor.predict`."""
-        fitted = fit_columns(self._manifest.signature, columns)
+        fitted = self._fit(columns)
         inputs = self._manifest.signature.inputs
         if not len(next(iter(fitted.values()), ())):
             return self._shape.no_rows()
