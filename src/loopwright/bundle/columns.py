@@ -18,13 +18,14 @@ class Fitter:
     def __init__(self, signature: Signature) -> None:
         self._signature = signature
         self._names = tuple(one.name for one in signature.inputs)
+        self._known = set(self._names)
 
     def __call__(self, columns: Columns) -> Columns:
         """The signature's inputs out of `columns`, in its order: unknown columns are left out, an optional one that is
         not there is all None. Raises `RequestError` where a required column is missing or lengths differ.
         """
-        if columns and tuple(columns) == self._names and _all_lists_alike(columns.values()):
-            return columns
+        if columns.keys() == self._known and _all_lists_alike(columns.values()):
+            return columns if tuple(columns) == self._names else {name: columns[name] for name in self._names}
         return self._picked(columns)
 
     def _picked(self, columns: Columns) -> Columns:

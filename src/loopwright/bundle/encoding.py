@@ -133,7 +133,7 @@ _REMEMBERED = 10_000
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Ready:
-    """A feature made ready. `many`: values to `[n, width]`. `few`: a list to would-be floats, `n` for each of `width`."""
+    """A feature made ready. `many`: values to `[n, width]`. `few`: a list to `width` times `n` would-be floats."""
 
     name: str
     width: int

@@ -75,6 +75,9 @@ def request_rows(request: InferenceRequest, signature: Signature) -> Rows:
     for tensor in request.inputs:
         if tensor.name in columns:
             raise RequestError(f"the tensor {shown(tensor.name)} is there twice", remedy="send each tensor once")
+        if tensor.shape in _ONE_ROW and len(tensor.data) == 1 and type(tensor.data[0]) is not list:
+            columns[tensor.name] = tensor.data
+            continue
         if len(tensor.shape) != 1 and (len(tensor.shape) != 2 or tensor.shape[1] != 1):
             raise _misshaped(tensor, "[n] or [n, 1]")
         columns[tensor.name] = _flat(tensor)
@@ -171,6 +174,7 @@ def _output_metadata(one: Output) -> dict[str, Any]:
 
 _FEW = 256
 _FEW_ROWS = 16
+_ONE_ROW = ([1], [1, 1])
 _DECODER = msgspec.json.Decoder(InferenceRequest)
 _BY_DTYPE = {"f8": "FP64", "f4": "FP32", "i8": "INT64", "i4": "INT32", "b1": "BOOL"}
 _INPUT: dict[InputKind, str] = {

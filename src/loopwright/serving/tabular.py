@@ -26,6 +26,8 @@ class Rows:
 
 def from_columns(columns: Mapping[str, Values], what: str) -> Rows:
     """Columns as they are. Raises `RequestError` where one is no list, or not as long as the others."""
+    if set(map(type, columns.values())) == {list} and len(lengths := set(map(len, columns.values()))) == 1:
+        return Rows(dict(columns), lengths.pop())
     counts = {}
     for name, values in columns.items():
         if not isinstance(values, list | np.ndarray):
