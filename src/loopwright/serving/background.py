@@ -14,7 +14,7 @@ from loopwright.core.clock import Clock
 from loopwright.core.codec import to_json
 from loopwright.errors import LoopwrightError
 from loopwright.ports.storage import Storage
-from loopwright.serving.batch import Batch
+from loopwright.serving.batch import Batch, is_long
 from loopwright.serving.capture import segment, write_segment
 from loopwright.serving.endpoints import Endpoints, LiveVariant
 from loopwright.serving.options import ServerOptions
@@ -49,8 +49,9 @@ class Writer:
         """Write the records so far, and the windows that are over (all, where `everything`)."""
         served, failed, lost = self._recorder.take()
         now = clock.now()
-        self._totals.add(served, failed, lost)
+        self._totals.add(failed, lost)
         for place, batch in self._batches(served):
+            self._totals.serve(batch)
             self._windows.serve(batch, place)
             self._capture(batch.sampled(batch.live.revision.capture.share))
         for failure in failed:
@@ -61,11 +62,12 @@ class Writer:
             self._spool.add(summary_key(summary, self._server, next(self._numbers)), to_json(summary))
 
     def _batches(self, served: list[Served]) -> list[tuple[int, Batch]]:
-        """The records by window and variant."""
-        groups: dict[tuple[LiveVariant, int], list[Served]] = {}
+        """The records by window and variant; long arrays apart from the rest, since they are gathered otherwise."""
+        groups: dict[tuple[LiveVariant, int, bool], list[Served]] = {}
+        window = self._windows.place
         for record in served:
-            groups.setdefault((record.live, self._windows.place(record.at)), []).append(record)
-        return [(place, Batch(live, records)) for (live, place), records in groups.items()]
+            groups.setdefault((record.live, window(record.at), is_long(record)), []).append(record)
+        return [(place, Batch(live, records)) for (live, place, _), records in groups.items()]
 
     def _capture(self, batch: Batch) -> None:
         if not batch.records:

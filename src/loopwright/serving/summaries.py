@@ -80,7 +80,7 @@ class _Counts:
             counts = count_categories(self.column.values, as_texts(values))
         self.bins += counts
         if (elsewhere := len(values) - int(counts.sum())) > 0:
-            missing = sum(value is None or value != value for value in values)  # NaN is not itself
+            missing = _missing(values)
             self.missing += missing
             self.unseen += elsewhere - missing
 
@@ -101,8 +101,7 @@ class _Window:
     def serve(self, batch: Batch) -> None:
         self.requests += len(batch.records)
         self.rows += batch.rows
-        taken = np.array([one.latency_ms for one in batch.records])
-        places = np.searchsorted(LATENCY_EDGES_MS, taken, side="left")
+        places = np.searchsorted(LATENCY_EDGES_MS, batch.latencies, side="left")
         self.latency += np.bincount(places, minlength=len(self.latency))
         for name, counts in self.columns.items():
             counts.add(_values(batch, name))
@@ -137,6 +136,12 @@ def _values(batch: Batch, name: str) -> Values:
     if name.startswith(INPUT):
         return batch.column(name[len(INPUT) :])
     return batch.output(name[len(OUTPUT) :])
+
+
+def _missing(values: Values) -> int:
+    if isinstance(values, np.ndarray) and values.dtype.kind == "f":
+        return int(np.isnan(values).sum())
+    return sum(value is None or value != value for value in values)  # NaN is not itself
 
 
 def _frozen(counts: _Counts) -> ColumnCounts:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
+import numpy as np
+from numpy.typing import NDArray
+
+from loopwright.serving.batch import Batch
 from loopwright.serving.endpoints import LiveVariant
-from loopwright.serving.recorder import Failed, Lost, Served
+from loopwright.serving.recorder import Failed, Lost
 
 EDGES_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper edges of the latency histogram that Prometheus sees."""
@@ -25,7 +28,7 @@ class Tally:
     dropped: int = 0
     seconds: float = 0.0
     errors: dict[str, int] = field(default_factory=dict)
-    buckets: list[int] = field(default_factory=lambda: [0] * (len(EDGES_SECONDS) + 1))
+    buckets: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(EDGES_SECONDS) + 1, dtype=np.int64))
 
 
 class Totals:
@@ -35,9 +38,18 @@ class Totals:
         self.tallies: dict[Labels, Tally] = {}
         self.dropped = 0
 
-    def add(self, served: Sequence[Served], failed: Sequence[Failed], lost: dict[LiveVariant, Lost]) -> None:
-        for record in served:
-            self._serve(self._tally(record.live), record)
+    def serve(self, batch: Batch) -> None:
+        """Count answered requests."""
+        tally = self._tally(batch.live)
+        seconds = batch.latencies / 1000
+        tally.requests += len(batch.records)
+        tally.rows += batch.rows
+        tally.seconds += float(seconds.sum())
+        places = np.searchsorted(EDGES_SECONDS, seconds, side="left")
+        tally.buckets += np.bincount(places, minlength=len(tally.buckets))
+
+    def add(self, failed: Sequence[Failed], lost: dict[LiveVariant, Lost]) -> None:
+        """Count requests that were not answered, and those of which nothing but the number is known."""
         for failure in failed:
             errors = self._tally(failure.live).errors
             errors[failure.kind] = errors.get(failure.kind, 0) + 1
@@ -77,13 +89,6 @@ class Totals:
             self.tallies = {**self.tallies, labels: tally}
         return tally
 
-    def _serve(self, tally: Tally, record: Served) -> None:
-        seconds = record.latency_ms / 1000
-        tally.requests += 1
-        tally.rows += record.rows
-        tally.seconds += seconds
-        tally.buckets[bisect_left(EDGES_SECONDS, seconds)] += 1
-
 
 def _labels(server: str, labels: Labels) -> str:
     endpoint, variant, version = labels
@@ -99,7 +104,7 @@ def _counter(name: str, samples: Iterable[tuple[str, int]]) -> list[str]:
 
 def _histogram(labels: str, tally: Tally) -> list[str]:
     upper = [*(f"{edge:g}" for edge in EDGES_SECONDS), "+Inf"]
-    rising = accumulate(tally.buckets)
+    rising = accumulate(tally.buckets.tolist())
     name = "loopwright_latency_seconds"
     return [
         *(f'{name}_bucket{{{labels},le="{edge}"}} {total}' for edge, total in zip(upper, rising, strict=True)),

@@ -14,6 +14,11 @@ INPUT = "input."
 OUTPUT = "output."
 
 
+def row_ids(request_id: str, rows: int) -> list[str]:
+    """The prediction ids of a request's rows."""
+    return [request_id] if rows == 1 else [f"{request_id}:{row}" for row in range(rows)]
+
+
 def predictions_folder(endpoint: str, day: datetime | None = None) -> str:
     """The object-store folder of an endpoint's segments, or of one UTC day of them."""
     return f"predictions/{endpoint}/" + (f"{day:%Y-%m-%d}/" if day else "")
