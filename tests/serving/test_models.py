@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from loopwright.errors import BundleError, FeatureError, HostingError
-from loopwright.serving.models import WAITING, LoadedModel, Outputs, Shelf
+from loopwright.bundle.outputs import Outputs
+from loopwright.errors import BundleError, FeatureError
+from loopwright.serving.models import LoadedModel, Shelf
 
 COLUMNS: dict[str, list[Any]] = {"x": [1.0]}
 
@@ -46,21 +48,28 @@ def test_a_quick_model_answers_in_the_thread_that_asks(model: Any) -> None:
     assert outputs["prediction"][0] == float(threading.get_ident())
 
 
-def test_a_model_found_slow_answers_in_another_thread_and_refuses_when_too_many_wait(model: Any) -> None:
-    gate = threading.Event()
-    slow = model(lambda: gate.wait(0.2) and None)
+def test_a_model_found_slow_answers_in_a_thread_of_its_own(model: Any) -> None:
+    slow = model(lambda: time.sleep(0.01))
 
-    async def scene() -> None:
-        await slow.predict(COLUMNS, 1)  # it is found out
-        waiting = [asyncio.create_task(slow.predict(COLUMNS, 1)) for _ in range(WAITING)]
-        await asyncio.sleep(0)
-        with pytest.raises(HostingError, match="predictions waiting"):
-            await slow.predict(COLUMNS, 1)
-        gate.set()
-        answers = await asyncio.gather(*waiting)
-        assert float(threading.get_ident()) not in {one["prediction"][0] for one in answers}
+    async def scene() -> list[Outputs]:
+        slow.warm(COLUMNS, 1)
+        return [await slow.predict(COLUMNS, 1) for _ in range(2)]
 
-    asyncio.run(scene())
+    threads = {one["prediction"][0] for one in asyncio.run(scene())}
+    assert len(threads) == 1
+    assert float(threading.get_ident()) not in threads
+
+
+def test_a_model_that_becomes_slow_is_found_out(model: Any) -> None:
+    pauses = iter([0.0] * 40 + [0.06] * 3)
+    changing = model(lambda: time.sleep(next(pauses)))
+
+    async def scene() -> list[float]:
+        return [(await changing.predict(COLUMNS, 1))["prediction"][0] for _ in range(43)]
+
+    threads = asyncio.run(scene())
+    assert set(threads[:41]) == {float(threading.get_ident())}
+    assert threads[-1] != threads[0]
 
 
 def test_whatever_a_model_raises_is_one_of_ours(model: Any) -> None:
@@ -73,7 +82,7 @@ def test_whatever_a_model_raises_is_one_of_ours(model: Any) -> None:
 def test_warming_teaches_what_a_model_costs_and_forgives_it_everything(model: Any) -> None:
     calls: list[int] = []
     model(lambda: calls.append(1)).warm(COLUMNS, 1)
-    assert len(calls) == 3
+    assert len(calls) == 4
     model(raising(ValueError("broken"))).warm(COLUMNS, 1)
 
 
@@ -87,4 +96,4 @@ def test_a_bundle_that_carries_a_sample_is_warmed_with_its_first_row(project: An
 
     variant = project.bundle(sample={"inputs": {"x": [1.0, 2.0], "shop": ["a", "b"]}, "outputs": {}})
     Shelf(project.storage, tmp_path / "cache", lambda folder: Noting()).take(variant)
-    assert asked == [{"x": [1.0], "shop": ["a"]}] * 3
+    assert asked == [{"x": [1.0], "shop": ["a"]}] * 4

@@ -11,10 +11,11 @@ from itertools import count
 
 import numpy as np
 
+from loopwright.bundle.outputs import Outputs
 from loopwright.core.clock import Clock
 from loopwright.errors import HostingError, LoopwrightError, NotFoundError, RequestError
+from loopwright.serving.batching import Gone
 from loopwright.serving.endpoints import Endpoints, LiveEndpoint, LiveVariant
-from loopwright.serving.models import Outputs
 from loopwright.serving.recorder import Failed, Recorder, Served
 from loopwright.serving.tabular import Rows, Values, key_text, shown
 
@@ -27,7 +28,10 @@ Read = Callable[[LiveEndpoint], tuple[Rows, str | None]]
 
 @dataclass(slots=True)
 class Call:
-    """What surrounds the rows. `variant` and `version` name who should answer, `key` whose request it is."""
+    """What surrounds the rows. `variant` and `version` name who should answer, `key` whose request it is.
+
+    `began` and `deadline` are moments of `time.perf_counter()`; `gone` ends when the client has left.
+    """
 
     endpoint: str | None
     began: float
@@ -35,6 +39,8 @@ class Call:
     key: str | None = None
     variant: str | None = None
     version: str | None = None
+    deadline: float | None = None
+    gone: Gone | None = None
 
 
 @dataclass(slots=True)
@@ -90,7 +96,9 @@ class Dataplane:
             rows, body_id = read(endpoint)
             prediction_id = self._identify(call.prediction_id or body_id)
             live = live or endpoint.route(call.key or _first_key(endpoint, rows) or prediction_id)
-            outputs = await live.model.predict(rows.columns, self._counted(rows))
+            outputs = await live.model.predict(
+                rows.columns, self._counted(rows), deadline=call.deadline, gone=call.gone
+            )
         except LoopwrightError as error:
             self._recorder.failed(Failed(live or endpoint.route(call.key or ""), self._clock.now(), error_kind(error)))
             raise

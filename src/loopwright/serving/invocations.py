@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 import orjson
 
+from loopwright.bundle.outputs import Outputs
 from loopwright.bundle.records import Signature
 from loopwright.errors import RequestError
-from loopwright.serving.models import Outputs
 from loopwright.serving.tabular import Rows, from_columns, from_positions, from_records, shown
 
 JSON, JSON_LINES, CSV = "application/json", "application/jsonlines", "text/csv"

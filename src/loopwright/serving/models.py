@@ -2,88 +2,115 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import time
 from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from loopwright.bundle.outputs import Outputs
 from loopwright.bundle.read import bundle_digest, read_manifest, read_reference
 from loopwright.bundle.records import SAMPLE, Manifest, Reference
 from loopwright.core.codec import from_json
-from loopwright.errors import BundleError, HostingError, LoopwrightError
+from loopwright.errors import BundleError, LoopwrightError
 from loopwright.ports.predictor import Columns, Predictor
 from loopwright.ports.storage import Storage, fetch_folder
+from loopwright.serving.batching import Batcher, BatchLimits, Gone
+from loopwright.serving.pace import Pace
 from loopwright.traffic.records import Variant
 
 Load = Callable[[Path], Predictor]
-Outputs = dict[str, NDArray[np.generic]]
 
-INLINE_SECONDS = 0.005
-"""Predictions expected to take longer than this leave the event loop to other requests meanwhile."""
+INLINE_SECONDS = 0.0005
+"""Predictions expected to take longer than this leave the event loop to other requests, and may be made together."""
 
-WAITING = 64
-"""How many slow predictions may wait for a thread; the next is refused."""
+SAMPLED = 16
+"""Of predictions made on the event loop one in so many is timed for the pace, and each that held it up for long."""
+LONG = 0.05
 
 
 class LoadedModel:
     """A bundle ready to predict."""
 
-    def __init__(self, digest: str, manifest: Manifest, reference: Reference | None, predictor: Predictor) -> None:
+    def __init__(
+        self,
+        digest: str,
+        manifest: Manifest,
+        reference: Reference | None,
+        predictor: Predictor,
+        limits: BatchLimits | None = None,
+    ) -> None:
         self.digest = digest
         self.manifest = manifest
         self.reference = reference
         self.inputs = manifest.signature.inputs
         self.names = tuple(one.name for one in self.inputs)
         self._predictor = predictor
-        self._row_seconds = 0.0
-        self._waiting = 0
+        self._pace = Pace()
+        self._calls = 0
+        self._batcher = Batcher(manifest.model, self._timed, self._pace, limits or BatchLimits())
 
-    async def predict(self, columns: Columns, rows: int) -> Outputs:
-        """The bundle's outputs. A prediction that takes long is made in a thread, the others where they are asked for.
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for their turn."""
+        return self._batcher.waiting
 
-        Raises what `Predictor.predict` raises, `BundleError` for anything else that its code raises, and
-        `HostingError` when too many slow predictions wait already.
+    @property
+    def busy_since(self) -> float | None:
+        """Since when (`time.perf_counter()`) the prediction under way in the model's thread has been going on."""
+        return self._batcher.busy_since
+
+    async def predict(
+        self, columns: Columns, rows: int, *, deadline: float | None = None, gone: Gone | None = None
+    ) -> Outputs:
+        """The bundle's outputs. A quick prediction is made where it is asked for, the others in the model's thread,
+        together where several wait.
+
+        Raises what `Predictor.predict` raises, `BundleError` for anything else that its code raises, `OverloadError`
+        when too many wait, and `DeadlineError`.
         """
-        if self._row_seconds * rows <= INLINE_SECONDS:
-            return self._timed(columns, rows)
-        if self._waiting >= WAITING:
-            raise HostingError(f"{self.manifest.model} has {WAITING} predictions waiting", remedy="send fewer at once")
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(_THREADS, self._timed, columns, rows)
-        finally:
-            self._waiting -= 1
+        if self._pace.expected(rows) <= INLINE_SECONDS:
+            return self._inline(columns, rows)
+        return await self._batcher.predict(columns, rows, deadline=deadline, gone=gone)
 
     def warm(self, columns: Columns, rows: int) -> None:
         """Predict `columns` a few times, so that the first request is not the slow one; failures are no matter."""
         with suppress(LoopwrightError):
+            self._answer(columns)  # the first may be slow for reasons that will not come again
             for _ in range(3):
                 self._timed(columns, rows)
 
+    def _inline(self, columns: Columns, rows: int) -> Outputs:
+        began = time.perf_counter()
+        outputs = self._answer(columns)
+        seconds = time.perf_counter() - began
+        self._calls += 1
+        if self._calls % SAMPLED == 0 or seconds > LONG:
+            self._pace.observe(rows, seconds)
+        return outputs
+
     def _timed(self, columns: Columns, rows: int) -> Outputs:
         began = time.perf_counter()
+        outputs = self._answer(columns)
+        self._pace.observe(rows, time.perf_counter() - began)
+        return outputs
+
+    def _answer(self, columns: Columns) -> Outputs:
         try:
-            outputs = self._predictor.predict(columns)
+            return self._predictor.predict(columns)
         except LoopwrightError:
             raise
         except Exception as error:
             raise BundleError(f"{self.manifest.model}: the model raised {type(error).__name__}: {error}") from error
-        self._row_seconds += 0.2 * ((time.perf_counter() - began) / rows - self._row_seconds)
-        return outputs
 
 
 class Shelf:
     """Loaded models by digest, fetched from the store through a local folder."""
 
-    def __init__(self, storage: Storage, cache: Path, load: Load) -> None:
+    def __init__(self, storage: Storage, cache: Path, load: Load, limits: BatchLimits | None = None) -> None:
+        self._limits = limits
         self._storage = storage
         self._cache = cache
         self._load = load
@@ -118,7 +145,9 @@ class Shelf:
                 f"{variant.bundle_digest[:16]}",
                 remedy="somebody changed the bundle after it was released; roll back",
             )
-        model = LoadedModel(found, read_manifest(folder), read_reference(folder), self._predictor(variant, folder))
+        model = LoadedModel(
+            found, read_manifest(folder), read_reference(folder), self._predictor(variant, folder), self._limits
+        )
         if (folder / SAMPLE).exists():
             sample = from_json((folder / SAMPLE).read_bytes(), _Sample)
             model.warm({name: values[:1] for name, values in sample.inputs.items()}, 1)
@@ -141,6 +170,3 @@ class _Sample:
     """Rows with their answers, as a bundle may carry them."""
 
     inputs: dict[str, list[Any]]
-
-
-_THREADS = ThreadPoolExecutor(max_workers=1, thread_name_prefix="predict")

@@ -8,8 +8,8 @@ from datetime import datetime
 from threading import Lock
 from typing import Literal
 
+from loopwright.bundle.outputs import Outputs
 from loopwright.serving.endpoints import LiveVariant
-from loopwright.serving.models import Outputs
 from loopwright.serving.tabular import Values
 
 ErrorKind = Literal["request", "model", "overload"]
