@@ -17,6 +17,7 @@ from loopwright.errors import HostingError, LoopwrightError, NotFoundError, Requ
 from loopwright.serving import protocol_v2
 from loopwright.serving.background import Status
 from loopwright.serving.body import BodyTooLargeError, read_body
+from loopwright.serving.compression import WORTH, UnsupportedMediaError, packed, unpacked
 from loopwright.serving.dataplane import Answer, Call, Dataplane, error_kind
 from loopwright.serving.endpoints import Endpoints, LiveEndpoint
 from loopwright.serving.invocations import decode_rows, encode_rows
@@ -121,20 +122,23 @@ class Doors:
         """Open Inference Protocol v2."""
         body = await self._body(scope, proto, call)
         _surround(call, scope)
-        request: protocol_v2.InferenceRequest | None = None
+        said_length = scope.headers.get("inference-header-content-length")
+        request = _NO_REQUEST
 
         def read(endpoint: LiveEndpoint) -> tuple[Rows, str | None]:
             nonlocal request
-            request = protocol_v2.decode_request(body)
+            request = protocol_v2.decode_request(body, said_length)
             protocol_v2.check_outputs(request, endpoint.signature)
             return protocol_v2.request_rows(request, endpoint.signature), request.id
 
         answer = await self._plane.infer(call, read)
-        wanted = request.outputs if request else None
-        encoded = protocol_v2.encode_response(
-            call.endpoint or "", answer.prediction_id, answer.live, answer.outputs, wanted
+        encoded, json_length = protocol_v2.encode_response(
+            call.endpoint or "", answer.prediction_id, answer.live, answer.outputs, request
         )
-        return Reply(200, _headers(answer, "application/json"), encoded)
+        headers = _headers(answer, "application/json" if json_length is None else "application/octet-stream")
+        if json_length is not None:
+            headers.append((protocol_v2.JSON_LENGTH.lower(), str(json_length)))
+        return _packed(scope, headers, encoded)
 
     async def _invoke(self, scope: Scope, call: Call, proto: HTTPProtocol) -> Reply:
         """SageMaker and MLflow scoring."""
@@ -152,11 +156,13 @@ class Doors:
         kind, encoded = encode_rows(answer.outputs, accept)
         headers = _headers(answer, kind)
         headers.append(("x-amzn-invoked-production-variant", answer.live.variant.name))
-        return Reply(200, headers, encoded)
+        return _packed(scope, headers, encoded)
 
     async def _body(self, scope: Scope, proto: HTTPProtocol, call: Call) -> bytes:
         try:
-            return await read_body(scope, proto, self._max_body)
+            body = await read_body(scope, proto, self._max_body)
+            coding = scope.headers.get("content-encoding")
+            return unpacked(body, coding, self._max_body) if coding else body
         except LoopwrightError as error:
             self._plane.refused(call, error)
             raise
@@ -224,6 +230,15 @@ def _headers(answer: Answer, content_type: str) -> Headers:
     ]
 
 
+def _packed(scope: Scope, headers: Headers, body: bytes) -> Reply:
+    """An answer, compressed where the client takes that and it pays."""
+    if len(body) >= WORTH and (accepted := scope.headers.get("accept-encoding")):
+        body, coding = packed(body, accepted)
+        if coding is not None:
+            headers.append(("content-encoding", coding))
+    return Reply(200, headers, body)
+
+
 def _refusal(error: LoopwrightError) -> Reply:
     """The error in the shape that both protocols have. A model that fails at these rows is a 422, never a 500."""
     text = f"{error.message}: {error.remedy}" if error.remedy else error.message
@@ -233,7 +248,7 @@ def _refusal(error: LoopwrightError) -> Reply:
     if isinstance(error, NotFoundError):
         return _json(404, body)
     if isinstance(error, RequestError):
-        return _json(400, body)
+        return _json(415 if isinstance(error, UnsupportedMediaError) else 400, body)
     return _json(503, body, ("retry-after", "1")) if isinstance(error, HostingError) else _json(422, body)
 
 
@@ -250,4 +265,5 @@ def _header(scope: Scope, name: str) -> bytes:
     return (scope.headers.get(name) or "").encode("utf-8", "replace")
 
 
-_SERVER = {"name": "loopwright", "version": version("loopwright"), "extensions": []}
+_SERVER = {"name": "loopwright", "version": version("loopwright"), "extensions": ["binary_tensor_data"]}
+_NO_REQUEST = protocol_v2.InferenceRequest(inputs=[])

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from itertools import chain
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from loopwright.bundle.outputs import Outputs
 from loopwright.bundle.records import InputKind, Output, Signature
 from loopwright.errors import RequestError
+from loopwright.serving.binary_tensors import Datatype, datatype_of, read_tensor, write_tensor
 from loopwright.serving.endpoints import LiveEndpoint, LiveVariant
-from loopwright.serving.models import Outputs
 from loopwright.serving.tabular import Rows, Values, from_columns, shown
 
-DATATYPES = (
-    "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BYTES",
-)  # fmt: skip
-Datatype = Literal[
-    "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BYTES"
-]
+JSON_LENGTH = "Inference-Header-Content-Length"
+"""The header that says how many bytes of a body are JSON, where tensors in binary follow."""
+
+
+class TensorParameters(msgspec.Struct):
+    """What may be said of an input: how many bytes it has behind the JSON."""
+
+    binary_data_size: int | None = None
+    shared_memory_region: Any = None
 
 
 class Tensor(msgspec.Struct):
@@ -33,31 +37,55 @@ class Tensor(msgspec.Struct):
     name: str
     shape: list[int]
     datatype: Datatype
-    data: list[Any]
+    data: Any = None
+    parameters: TensorParameters | None = None
+
+
+class OutputParameters(msgspec.Struct):
+    """How an output is wanted: as bytes behind the JSON, or in it."""
+
+    binary_data: bool | None = None
+    classification: Any = None
+    shared_memory_region: Any = None
 
 
 class RequestedOutput(msgspec.Struct):
     """An output that the client asks for by name."""
 
     name: str
+    parameters: OutputParameters | None = None
+
+
+class RequestParameters(msgspec.Struct):
+    """What is said of all outputs that say nothing themselves."""
+
+    binary_data_output: bool = False
 
 
 class InferenceRequest(msgspec.Struct):
-    """The body of `POST /v2/models/<name>/infer`."""
+    """The JSON of `POST /v2/models/<name>/infer`."""
 
     inputs: list[Tensor]
     id: str | None = None
     outputs: list[RequestedOutput] | None = None
+    parameters: RequestParameters | None = None
 
 
-def decode_request(body: bytes) -> InferenceRequest:
-    """Raises `RequestError` that names the field which does not fit."""
-    try:
-        return _DECODER.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+def decode_request(body: bytes, json_length: str | None = None) -> InferenceRequest:
+    """The request in `body`; `json_length` is what `Inference-Header-Content-Length` says, if it is there: tensors in
+    binary follow then. Raises `RequestError` that names the field or the tensor which does not fit.
+    """
+    if json_length is None:
+        return _decoded(body)
+    if not (json_length.isascii() and json_length.isdecimal()) or not 0 < int(json_length[:19]) <= len(body):
         raise RequestError(
-            f"the body is no inference request: {error}", remedy="see the Open Inference Protocol, version 2"
-        ) from None
+            f"{JSON_LENGTH} is {shown(json_length)}, and the body has {len(body):,} bytes",
+            remedy="send how many of them are JSON, from 1 on",
+        )
+    whole, length = memoryview(body), int(json_length)
+    request = _decoded(whole[:length])
+    _attach(request.inputs, whole[length:])
+    return request
 
 
 def request_rows(request: InferenceRequest, signature: Signature) -> Rows:
@@ -75,8 +103,9 @@ def request_rows(request: InferenceRequest, signature: Signature) -> Rows:
     for tensor in request.inputs:
         if tensor.name in columns:
             raise RequestError(f"the tensor {shown(tensor.name)} is there twice", remedy="send each tensor once")
-        if tensor.shape in _ONE_ROW and len(tensor.data) == 1 and type(tensor.data[0]) is not list:
-            columns[tensor.name] = tensor.data
+        data = tensor.data
+        if type(data) is list and tensor.shape in _ONE_ROW and len(data) == 1 and type(data[0]) is not list:
+            columns[tensor.name] = data
             continue
         if len(tensor.shape) != 1 and (len(tensor.shape) != 2 or tensor.shape[1] != 1):
             raise _misshaped(tensor, "[n] or [n, 1]")
@@ -85,30 +114,42 @@ def request_rows(request: InferenceRequest, signature: Signature) -> Rows:
 
 
 def check_outputs(request: InferenceRequest, signature: Signature) -> None:
-    """Raise `RequestError` for an output that is asked for and does not exist."""
+    """Raise `RequestError` for an output that is asked for and does not exist, or cannot be had in that way."""
     have = [one.name for one in signature.outputs]
     for wanted in request.outputs or ():
         if wanted.name not in have:
             raise RequestError(
                 f"the model has no output {shown(wanted.name)}", remedy=f"its outputs are: {', '.join(have)}"
             )
+        said = wanted.parameters
+        if said is not None and (said.classification is not None or said.shared_memory_region is not None):
+            raise RequestError(
+                f"the output {shown(wanted.name)} is asked for with classification or shared_memory_region",
+                remedy="this server has neither; ask for its values",
+            )
 
 
 def encode_response(
-    model: str, request_id: str, live: LiveVariant, outputs: Outputs, wanted: Sequence[RequestedOutput] | None
-) -> bytes:
-    """The body of the answer: all outputs, or those that are wanted."""
-    names = [one.name for one in wanted if one.name in outputs] if wanted else list(outputs)
-    return orjson.dumps(
+    model: str, request_id: str, live: LiveVariant, outputs: Outputs, request: InferenceRequest
+) -> tuple[bytes, int | None]:
+    """The body of the answer: all outputs, or those that are asked for. Where some are in binary, they follow the JSON,
+    and its length is given too.
+    """
+    asked = request.outputs
+    names = [one.name for one in asked if one.name in outputs] if asked else outputs
+    binary = _in_binary(request, outputs)
+    raw = {name: write_tensor(outputs[name]) for name in names if name in binary}
+    head = orjson.dumps(
         {
             "model_name": model,
             "model_version": str(live.variant.version),
             "id": request_id,
             "parameters": {"variant": live.variant.name, "revision": live.revision.number},
-            "outputs": [_tensor(name, outputs[name]) for name in names],
+            "outputs": [_tensor(name, outputs[name], raw.get(name)) for name in names],
         },
         option=orjson.OPT_SERIALIZE_NUMPY,
     )
+    return (b"".join((head, *raw.values())), len(head)) if raw else (head, None)
 
 
 def model_metadata(name: str, endpoint: LiveEndpoint, live: LiveVariant) -> dict[str, Any]:
@@ -123,6 +164,38 @@ def model_metadata(name: str, endpoint: LiveEndpoint, live: LiveVariant) -> dict
     }
 
 
+def _decoded(json: bytes | memoryview) -> InferenceRequest:
+    try:
+        return _DECODER.decode(json)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise RequestError(
+            f"the body is no inference request: {error}", remedy="see the Open Inference Protocol, version 2"
+        ) from None
+
+
+def _attach(tensors: Sequence[Tensor], raw: memoryview) -> None:
+    """Give each tensor that says how many bytes it has its values, in turn."""
+    place = 0
+    for tensor in tensors:
+        size = tensor.parameters.binary_data_size if tensor.parameters else None
+        if size is None:
+            continue
+        if tensor.data is not None or not 0 <= size <= len(raw) - place:
+            left = "data in the JSON too" if tensor.data is not None else f"{len(raw) - place:,} are left in the body"
+            raise RequestError(
+                f"the tensor {shown(tensor.name)} has the binary_data_size {size:,}, but {left}",
+                remedy="send each tensor once, and the binary ones in the order of the inputs",
+            )
+        values = read_tensor(tensor.name, tensor.datatype, _count(tensor), raw[place : place + size])
+        few = not tensor.shape or tensor.shape[0] <= _FEW_ROWS
+        tensor.data = values.tolist() if few and isinstance(values, np.ndarray) else values
+        place += size
+    if place != len(raw):
+        raise RequestError(
+            f"{len(raw) - place:,} bytes follow the last tensor", remedy="say how many each has as its binary_data_size"
+        )
+
+
 def _matrix(tensor: Tensor, names: Sequence[str]) -> Rows:
     width = len(names)
     if tensor.shape[1] != width:
@@ -131,16 +204,18 @@ def _matrix(tensor: Tensor, names: Sequence[str]) -> Rows:
     if len(values) == width:
         return Rows({name: [value] for name, value in zip(names, values, strict=True)}, 1)
     columns: Iterable[Values] = (values[place::width] for place in range(width))
-    if tensor.shape[0] > _FEW_ROWS and tensor.datatype.startswith("FP"):
+    if tensor.shape[0] > _FEW_ROWS and tensor.datatype in _FLOATS:
         with suppress(ValueError, TypeError, OverflowError):  # what is no number is found by name, further on
-            columns = np.array(values, dtype=np.float64).reshape(tensor.shape).T
+            columns = np.asarray(values, dtype=np.float64).reshape(tensor.shape).T
     return Rows(dict(zip(names, columns, strict=True)), tensor.shape[0])
 
 
-def _flat(tensor: Tensor) -> list[Any]:
-    data, expected = tensor.data, math.prod(tensor.shape) if min(tensor.shape, default=0) >= 0 else -1
-    if expected < 0:
-        raise _misshaped(tensor, "lengths from 0 on")
+def _flat(tensor: Tensor) -> Values:
+    data, expected = tensor.data, _count(tensor)
+    if isinstance(data, np.ndarray):
+        return data
+    if not isinstance(data, list):
+        raise _without_data(tensor)
     if data and isinstance(data[0], list) and len(data) == tensor.shape[0]:
         if len(tensor.shape) == 1 or any(not isinstance(row, list) or len(row) != tensor.shape[1] for row in data):
             raise _misshaped(tensor, f"data nested as {tensor.shape}")
@@ -153,18 +228,44 @@ def _flat(tensor: Tensor) -> list[Any]:
     return data
 
 
+def _count(tensor: Tensor) -> int:
+    if min(tensor.shape, default=0) < 0:
+        raise _misshaped(tensor, "lengths from 0 on")
+    return math.prod(tensor.shape)
+
+
+def _without_data(tensor: Tensor) -> RequestError:
+    said = tensor.parameters or TensorParameters()
+    if said.shared_memory_region is not None:
+        what, remedy = "lies in shared memory", "send its values: this server shares no memory with its clients"
+    elif said.binary_data_size is not None:
+        what, remedy = "is in binary", f"say in {JSON_LENGTH} how many bytes of the body are JSON"
+    else:
+        what = "has no data" if tensor.data is None else f"holds {shown(tensor.data)}"
+        remedy = f"send {_count(tensor)} values as its data, in a list"
+    return RequestError(f"the tensor {shown(tensor.name)} {what}", remedy=remedy)
+
+
 def _misshaped(tensor: Tensor, expected: str) -> RequestError:
     return RequestError(f"the tensor {shown(tensor.name)} has the shape {tensor.shape}", remedy=f"send {expected}")
 
 
-def _tensor(name: str, values: NDArray[np.generic]) -> dict[str, Any]:
+def _in_binary(request: InferenceRequest, outputs: Outputs) -> Collection[str]:
+    """The names of the outputs that are wanted in binary."""
+    default = request.parameters is not None and request.parameters.binary_data_output
+    if not request.outputs:
+        return outputs if default else ()
+    said = {one.name: one.parameters.binary_data if one.parameters else None for one in request.outputs}
+    return [name for name, binary in said.items() if (default if binary is None else binary)]
+
+
+def _tensor(name: str, values: NDArray[np.generic], raw: bytes | None) -> dict[str, Any]:
+    tensor = {"name": name, "shape": list(values.shape), "datatype": datatype_of(values)}
+    if raw is not None:
+        return {**tensor, "parameters": {"binary_data_size": len(raw)}}
     flat = values.reshape(-1)
     data: Any = flat.tolist() if flat.size <= _FEW or flat.dtype.kind not in "fiub" else np.ascontiguousarray(flat)
-    return {"name": name, "shape": list(values.shape), "datatype": _datatype(values.dtype), "data": data}
-
-
-def _datatype(dtype: np.dtype[Any]) -> str:
-    return _BY_DTYPE.get(dtype.str[1:], "BYTES")
+    return {**tensor, "data": data}
 
 
 def _output_metadata(one: Output) -> dict[str, Any]:
@@ -176,7 +277,7 @@ _FEW = 256
 _FEW_ROWS = 16
 _ONE_ROW = ([1], [1, 1])
 _DECODER = msgspec.json.Decoder(InferenceRequest)
-_BY_DTYPE = {"f8": "FP64", "f4": "FP32", "i8": "INT64", "i4": "INT32", "b1": "BOOL"}
+_FLOATS = ("FP16", "BF16", "FP32", "FP64")
 _INPUT: dict[InputKind, str] = {
     "number": "FP64", "integer": "INT64", "boolean": "BOOL", "text": "BYTES", "date": "BYTES", "datetime": "BYTES",
 }  # fmt: skip
