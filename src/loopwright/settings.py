@@ -48,6 +48,21 @@ class Settings(BaseSettings):
     port: int = Field(8400, ge=0, le=65535, description="The port of the control API, and of MLflow under /mlflow.")
     inference_port: int = Field(8401, ge=0, le=65535, description="The port of the inference server.")
     inference_workers: int = Field(1, ge=1, le=256, description="How many processes answer inference requests.")
+    inference_threads: int = Field(
+        0, ge=0, le=1024, description="The threads each of them predicts in; 0 shares the cores out among them."
+    )
+    bundle: str = Field(
+        "", description="A bundle (a folder, or a URL of one) that `loopwright serve` serves by itself."
+    )
+    bundle_as: str = Field(
+        "",
+        description="What that bundle is recorded as: ENDPOINT/REVISION/VARIANT/VERSION; empty: by its model's name.",
+    )
+    trusted_network: bool = Field(
+        False,
+        description="Whether an inference server beyond loopback asks for no token, because the network itself lets in "
+        "nobody who may not ask.",
+    )
     token: str = Field("", description="The bearer token that clients must show; required beyond loopback.")
     window_seconds: float = Field(60.0, gt=0, description="How long a window of the traffic's summaries is.")
     tick_seconds: float = Field(1.0, gt=0, description="How often the platform looks at what is due.")

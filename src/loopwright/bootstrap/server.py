@@ -7,81 +7,118 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from loopwright.adapters.obstore.storage import open_storage
 from loopwright.bootstrap.predictor import load_predictor
-from loopwright.errors import LoopwrightError
+from loopwright.bundle.read import verify_bundle
+from loopwright.errors import LoopwrightError, SettingsError, StorageError
+from loopwright.ports.storage import Storage, fetch_folder
+from loopwright.serving.alone import BundleStorage, served_as
 from loopwright.serving.options import ServerOptions
 from loopwright.serving.server import run_server
 
 
-def serve(
-    *,
-    storage_url: str,
-    endpoints: Sequence[str] | None = None,
-    host: str = "127.0.0.1",
-    port: int = 8401,
-    workers: int = 1,
-    spool: Path | None = None,
-    window_seconds: float = 60.0,
-    server_name: str | None = None,
-    token: str | None = None,
-    poll_seconds: float = 0.5,
-    allow_pickle: bool = True,
-    with_parent: bool = False,
-) -> None:
-    """Serve the endpoints of the store (all, if None are named) until SIGTERM or SIGINT; then drain, flush and return.
+def serve(options: ServerOptions) -> None:
+    """Serve until SIGTERM or SIGINT; then drain, flush and return.
 
-    `spool` is the local folder of captures on their way and copies of bundles; one below the system's temporary
-    folder where it is not given. Raises `HostingError` where the port is taken, a worker cannot start, or `host` lies
-    beyond loopback and there is no token.
+    Raises `HostingError` where the port is taken or a worker cannot start, and, where a bundle is served by itself,
+    `BundleError` where it is none or damaged, `NotFoundError` and `StorageError` where it cannot be fetched.
     """
-    run_server(
-        ServerOptions(
-            storage_url=storage_url,
-            spool=spool or Path(tempfile.gettempdir()) / f"loopwright-{os.getuid()}",
-            endpoints=tuple(endpoints) if endpoints is not None else None,
-            host=host,
-            port=port,
-            workers=workers,
-            server_name=server_name,
-            token=token or None,
-            window_seconds=window_seconds,
-            poll_seconds=poll_seconds,
-            allow_pickle=allow_pickle,
-            with_parent=with_parent,
-        ),
-        open_storage,
-        load_predictor,
-    )
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    with _bundle_folder(options) as folder:
+        run_server(replace(options, bundle=folder), _open_store, load_predictor)
+
+
+def sagemaker_options(environment: Mapping[str, str]) -> dict[str, Any]:
+    """What SageMaker says to the containers it runs, as `ServerOptions`. Raises `SettingsError`.
+
+    `SAGEMAKER_BIND_TO_PORT` is the port of a container that is one of several; `SAGEMAKER_MAX_PAYLOAD_IN_MB` the body
+    that a batch transform sends at most. This server opens no other port, so `SAGEMAKER_SAFE_PORT_RANGE` is kept to.
+    """
+    port = _number(environment, "SAGEMAKER_BIND_TO_PORT")
+    payload = _number(environment, "SAGEMAKER_MAX_PAYLOAD_IN_MB")
+    return ({"port": port} if port else {}) | ({"max_body": payload * 1024 * 1024} if payload else {})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     given = vars(_parser().parse_args(arguments))
+    given["endpoints"] = tuple(given["endpoints"]) if "endpoints" in given else None
     try:
-        serve(token=os.environ.get("LOOPWRIGHT_TOKEN"), **given)
+        serve(ServerOptions(token=os.environ.get("LOOPWRIGHT_TOKEN") or None, **given))
     except LoopwrightError as error:
         sys.stderr.write(f"{error.message}\n{error.remedy}\n")
         return 1
     return 0
 
 
+@contextmanager
+def _bundle_folder(options: ServerOptions) -> Iterator[str]:
+    """The folder of the bundle to serve by itself, whole; a copy where it lies elsewhere. Empty where there is none."""
+    if not options.bundle or "://" not in options.bundle:
+        if options.bundle:
+            verify_bundle(Path(options.bundle))
+        yield options.bundle
+        return
+    parent, _, name = options.bundle.rstrip("/").rpartition("/")
+    with _scratch(options.spool) as scratch:
+        # Fetched anew at each start: what lies at a URL may have changed since the last.
+        folder = fetch_folder(open_storage(parent), name, scratch)
+        verify_bundle(folder)
+        yield str(folder)
+
+
+@contextmanager
+def _scratch(spool: Path) -> Iterator[Path]:
+    try:
+        spool.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(prefix="bundle-", dir=spool)
+    except OSError as error:
+        raise StorageError(f"{spool} cannot be written: {error.strerror}", remedy="name another spool") from None
+    with folder as path:
+        yield Path(path)
+
+
+def _open_store(options: ServerOptions) -> Storage:
+    kept = open_storage(options.storage_url) if options.storage_url else None
+    if not options.bundle:
+        assert kept is not None, "the options hold that there is a store or a bundle"
+        return kept
+    identity = served_as(options.bundle_as) if options.bundle_as else None
+    return BundleStorage(Path(options.bundle), identity, kept)
+
+
+def _number(environment: Mapping[str, str], name: str) -> int:
+    said = environment.get(name, "").strip()
+    if said and not said.isdecimal():
+        raise SettingsError(f"{name} is {said!r}", remedy="it is a whole number, set by SageMaker")
+    return int(said or 0)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="loopwright.bootstrap.server", description="Serve endpoints from a store.")
-    parser.add_argument("--storage", dest="storage_url", required=True, help="the object store's URL, or a directory")
-    parser.add_argument("--endpoint", dest="endpoints", action="append", help="serve this endpoint; may be repeated")
-    parser.add_argument("--host", default="127.0.0.1", help="beyond loopback LOOPWRIGHT_TOKEN must be set")
-    parser.add_argument("--port", type=int, default=8401, help="0 for any free one")
-    parser.add_argument("--workers", type=int, default=1, help="how many processes answer")
-    parser.add_argument("--spool", type=Path, help="the local folder of captures and bundle copies")
-    parser.add_argument("--window", dest="window_seconds", type=float, default=60.0, help="seconds a summary covers")
-    parser.add_argument(
-        "--poll", dest="poll_seconds", type=float, default=0.5, help="seconds between looks at the store"
+    """Each option is a field of `ServerOptions`, whose defaults hold."""
+    parser = argparse.ArgumentParser(
+        prog="loopwright.bootstrap.server",
+        description="Serve endpoints from a store, or a bundle by itself.",
+        argument_default=argparse.SUPPRESS,
     )
+    parser.add_argument("--storage", dest="storage_url", help="the object store's URL, or a directory")
+    parser.add_argument("--bundle", help="serve this bundle by itself: a folder, or a URL of one")
+    parser.add_argument("--as", dest="bundle_as", help="what it is recorded as: ENDPOINT/REVISION/VARIANT/VERSION")
+    parser.add_argument("--endpoint", dest="endpoints", action="append", help="serve this endpoint; may be repeated")
+    parser.add_argument("--host", help="beyond loopback LOOPWRIGHT_TOKEN must be set")
+    parser.add_argument("--trusted-network", action="store_true", help="beyond loopback ask for no token all the same")
+    parser.add_argument("--port", type=int, help="0 for any free one")
+    parser.add_argument("--workers", type=int, help="how many processes answer")
+    parser.add_argument("--threads", type=int, help="the threads of each; 0 shares out the cores")
+    parser.add_argument("--spool", type=Path, help="the local folder of captures and bundle copies")
+    parser.add_argument("--window", dest="window_seconds", type=float, help="seconds a summary covers")
+    parser.add_argument("--poll", dest="poll_seconds", type=float, help="seconds between looks at the store")
     parser.add_argument("--name", dest="server_name", help="what the server calls itself")
     parser.add_argument("--no-pickle", dest="allow_pickle", action="store_false", help="refuse bundles with pickles")
     parser.add_argument("--with-parent", action="store_true", help="stop when the starting process is gone")

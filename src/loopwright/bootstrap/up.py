@@ -147,7 +147,12 @@ class Up:
         command = [sys.executable, "-m", "loopwright.bootstrap.server", "--with-parent"]
         command += ["--storage", settings.storage_url(self.platform.root), "--spool", str(home / "spool")]
         command += ["--host", settings.host, "--port", str(settings.inference_port)]
-        command += ["--workers", str(settings.inference_workers), "--window", str(settings.window_seconds)]
+        command += ["--workers", str(settings.inference_workers), "--threads", str(settings.inference_threads)]
+        command += [
+            "--window",
+            str(settings.window_seconds),
+            *(["--trusted-network"] if settings.trusted_network else []),
+        ]
         command += [] if settings.allow_pickle else ["--no-pickle"]
         url = f"{self.platform.inference_url}/v2/health/live"
         return Door("inference server", command, url, home / "logs" / "inference.log", self.platform.clock)

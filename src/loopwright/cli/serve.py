@@ -2,42 +2,76 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from loopwright.bootstrap.server import sagemaker_options
 from loopwright.bootstrap.server import serve as run_server
 from loopwright.cli.output import Common
+from loopwright.serving.options import ServerOptions
 
 
 def serve(
     *,
+    storage: Annotated[str | None, Parameter(help="The object store: a folder, or a URL such as s3://…")] = None,
     endpoint: Annotated[
         list[str] | None, Parameter(negative="", help="Serve this endpoint; may be repeated. All without.")
+    ] = None,
+    bundle: Annotated[
+        str | None, Parameter(help="Serve this bundle (a folder, or a URL of one) by itself, and no endpoints.")
+    ] = None,
+    bundle_as: Annotated[
+        str | None, Parameter(name="--as", help="What the bundle is recorded as: ENDPOINT/REVISION/VARIANT/VERSION.")
     ] = None,
     host: Annotated[
         str | None, Parameter(help="The address to listen on; beyond loopback a token must be set.")
     ] = None,
+    trusted_network: Annotated[
+        bool | None,
+        Parameter(negative="", help="Ask for no token beyond loopback: the network lets in nobody who may not ask."),
+    ] = None,
     port: Annotated[int | None, Parameter(help="The port; 0 for any free one.")] = None,
     workers: Annotated[int | None, Parameter(help="How many processes answer.")] = None,
+    threads: Annotated[int | None, Parameter(help="The threads of each; 0 shares out the cores.")] = None,
     spool: Annotated[Path | None, Parameter(help="The folder of captures on their way and copies of bundles.")] = None,
     name: Annotated[str | None, Parameter(help="What the server calls itself.")] = None,
     common: Common = Common(),  # noqa: B008
 ) -> int:
-    """Serve endpoints from the object store until SIGTERM; needs no database, and no project but its settings."""
-    platform = common.platform(host=host, inference_port=port, inference_workers=workers)
+    """Serve endpoints from the object store, or one bundle by itself, until SIGTERM. Needs no database, and no project
+    but its settings.
+    """
+    platform = common.platform(
+        storage=storage,
+        bundle=bundle,
+        bundle_as=bundle_as,
+        host=host,
+        trusted_network=trusted_network,
+        inference_port=port,
+        inference_workers=workers,
+        inference_threads=threads,
+    )
     settings = platform.settings
+    said = {"port": settings.inference_port} | sagemaker_options(os.environ) | ({} if port is None else {"port": port})
     run_server(
-        storage_url=settings.storage_url(platform.root),
-        endpoints=endpoint,
-        host=settings.host,
-        port=settings.inference_port,
-        workers=settings.inference_workers,
-        spool=spool or platform.home / "spool",
-        window_seconds=settings.window_seconds,
-        server_name=name,
-        token=settings.token,
-        allow_pickle=settings.allow_pickle,
+        ServerOptions(
+            # A bundle by itself writes to no store but one that is named.
+            storage_url=settings.storage_url(platform.root) if settings.storage or not settings.bundle else "",
+            endpoints=tuple(endpoint) if endpoint else None,
+            bundle=settings.bundle,
+            bundle_as=settings.bundle_as,
+            host=settings.host,
+            trusted_network=settings.trusted_network,
+            workers=settings.inference_workers,
+            threads=settings.inference_threads,
+            spool=spool or platform.home / "spool",
+            window_seconds=settings.window_seconds,
+            server_name=name,
+            token=settings.token or None,
+            allow_pickle=settings.allow_pickle,
+            **said,
+        )
     )
     return 0

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+import re
+import socket
+import tempfile
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from loopwright.core.cores import available_cores
 from loopwright.errors import HostingError
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -14,19 +19,28 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 class ServerOptions:
     """`endpoints` None serves every endpoint of the store. `spool` is the local folder of captures and bundle copies.
 
+    With `bundle` (a folder, or a URL of one) that bundle is served by itself, recorded as `bundle_as` says (see
+    `alone.served_as`), and what is captured goes to `storage_url` where there is one. A worker predicts in `threads`;
+    0 shares the cores out evenly.
+
     Times are in seconds. `max_body` is in bytes; `buffer_rows` are kept in memory at most until they are written, and
     `spool_bytes` on disk until the store takes them; beyond either, captures are dropped and counted. A server that
-    ends `with_parent` stops when the process that started it is gone.
+    ends `with_parent` stops when the process that started it is gone. Beyond loopback a token is required, but on a
+    `trusted_network`, which lets in nobody but those who may ask.
     """
 
-    storage_url: str
-    spool: Path
+    storage_url: str = ""
+    bundle: str = ""
+    bundle_as: str = ""
+    spool: Path = field(default_factory=lambda: Path(tempfile.gettempdir()) / f"loopwright-{os.getuid()}")
     endpoints: tuple[str, ...] | None = None
     host: str = "127.0.0.1"
     port: int = 8401
     workers: int = 1
+    threads: int = 0
     server_name: str | None = None
     token: str | None = None
+    trusted_network: bool = False
     window_seconds: float = 60.0
     poll_seconds: float = 0.5
     flush_seconds: float = 1.0
@@ -39,15 +53,35 @@ class ServerOptions:
     with_parent: bool = False
 
     def __post_init__(self) -> None:
-        if self.host not in LOOPBACK and not self.token:
+        if not (self.storage_url or self.bundle):
+            raise HostingError("the inference server has nothing to serve", remedy="name a store, or a bundle")
+        if self.bundle and self.endpoints:
+            raise HostingError(
+                "a bundle that is served by itself has no endpoints to choose from",
+                remedy="name the endpoints of a store, or one bundle; what it is recorded as is said by bundle_as",
+            )
+        if self.host not in LOOPBACK and not (self.token or self.trusted_network):
             raise HostingError(
                 f"the inference server would listen on {self.host} with no token",
-                remedy="set a token (LOOPWRIGHT_TOKEN), or listen on 127.0.0.1",
+                remedy="set a token (LOOPWRIGHT_TOKEN), listen on 127.0.0.1, or say that the network lets in nobody "
+                "who may not ask (trusted_network)",
             )
-        if self.workers < 1 or self.window_seconds <= 0 or self.poll_seconds <= 0 or self.flush_seconds <= 0:
+        if (
+            self.workers < 1
+            or self.threads < 0
+            or self.window_seconds <= 0
+            or self.poll_seconds <= 0
+            or self.flush_seconds <= 0
+        ):
             raise HostingError("the inference server's workers and times must be above 0", remedy="mend the settings")
 
     @property
     def name(self) -> str:
-        """What the server calls itself in statuses and keys."""
-        return self.server_name or f"{self.host.replace('.', '-').replace(':', '-')}-{self.port}"
+        """What the server calls itself in statuses and keys. Beyond loopback many machines may share host and port."""
+        host = self.host if self.host in LOOPBACK else socket.gethostname()
+        return self.server_name or f"{re.sub('[^A-Za-z0-9]', '-', host)}-{self.port}"
+
+    @property
+    def worker_threads(self) -> int:
+        """The threads of each worker: all workers together have no more than there are cores."""
+        return self.threads or max(1, available_cores() // self.workers)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from loopwright.core.clock import Clock, SystemClock
-from loopwright.errors import StorageError
+from loopwright.errors import BundleError, StorageError
 from loopwright.ports.predictor import Predictor
 from loopwright.ports.storage import Storage
 from loopwright.serving.background import Background, Status, Writer, log
@@ -22,9 +22,10 @@ from loopwright.serving.recorder import Recorder
 from loopwright.serving.rsgi import HTTPProtocol, Scope
 from loopwright.serving.spool import Spool
 from loopwright.serving.summaries import Windows
+from loopwright.serving.threads import budget_threads
 from loopwright.serving.totals import Totals
 
-OpenStorage = Callable[[str], Storage]
+OpenStorage = Callable[[ServerOptions], Storage]
 LoadPredictor = Callable[..., Predictor]
 
 
@@ -57,6 +58,13 @@ class Worker:
             max_body=options.max_body,
         )
 
+    def load_bundle(self) -> None:
+        """Load the one bundle that is to be served. Raises `BundleError`: nothing can take its place."""
+        self.endpoints.discover()
+        self.endpoints.look()
+        for fault in self.endpoints.faults.values():
+            raise BundleError(fault, remedy="serve another bundle")
+
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
         # Models are loaded before the port is bound, so that a worker which is born again gets no request it cannot
         # answer. Where the store is away the worker comes up all the same, and says that it is not ready.
@@ -80,9 +88,14 @@ class Worker:
 
 
 def make_worker(options: ServerOptions, open_storage: OpenStorage, load: LoadPredictor, number: int) -> Any:
-    """The worker called `<server>-<number>`. Raises `SettingsError` and `StorageError`."""
+    """The worker called `<server>-<number>`. Raises `SettingsError`, `StorageError` and `BundleError`."""
+
+    budget_threads(options.worker_threads)
 
     def open_bundle(folder: Path) -> Predictor:
-        return load(folder, allow_pickle=options.allow_pickle)
+        return load(folder, allow_pickle=options.allow_pickle, threads=options.worker_threads)
 
-    return Worker(options, f"{options.name}-{number}", open_storage(options.storage_url), open_bundle, SystemClock())
+    worker = Worker(options, f"{options.name}-{number}", open_storage(options), open_bundle, SystemClock())
+    if options.bundle:
+        worker.load_bundle()
+    return worker
