@@ -265,9 +265,7 @@ def test_whatever_bytes_come_the_answer_is_declared(server: Any, body: bytes, ki
 
 
 def test_a_slow_prediction_does_not_stop_the_others(server: Any) -> None:
-    """The first slow one teaches the server what the model costs; the next ones wait in a thread."""
     slow = {"x": -2, "n": 0, "shop": "a"}
-    assert server.infer(slow, headers={"X-Loopwright-Variant": "champion"}).status_code == 200
     body = orjson.dumps([slow])
     head = "POST /endpoints/demand/invocations HTTP/1.1\r\nHost: x\r\nX-Loopwright-Variant: champion\r\n"
     head += f"Content-Length: {len(body)}\r\n\r\n"
@@ -288,3 +286,23 @@ def test_status_and_metrics(server: Any) -> None:
     server.until(lambda: "loopwright_latency_seconds_count{" in server.client.get("/metrics").text)
     text = server.client.get("/metrics").text
     assert any(line.startswith("loopwright_requests_total{") and labels in line for line in text.splitlines())
+
+
+def test_a_request_whose_client_left_before_its_turn_is_not_predicted(server: Any) -> None:
+    def ask(x: float) -> socket.socket:
+        body = orjson.dumps([{"x": x, "n": 0, "shop": "a"}])
+        head = "POST /endpoints/demand/invocations HTTP/1.1\r\nHost: x\r\nX-Loopwright-Variant: champion\r\n"
+        connection = socket.create_connection(server.address, timeout=10)
+        connection.sendall(head.encode() + f"Content-Length: {len(body)}\r\n\r\n".encode() + body)
+        return connection
+
+    def in_flight() -> int:
+        line = next(one for one in server.client.get("/metrics").text.splitlines() if "requests_in_flight{" in one)
+        return int(float(line.split()[-1]))
+
+    with ask(-2) as slow:
+        server.until(lambda: in_flight() == 1)
+        with ask(3):
+            server.until(lambda: in_flight() == 2)
+        server.until(lambda: in_flight() == 1)  # the second has gone while the first is still at it
+        assert slow.recv(100).startswith(b"HTTP/1.1 200")

@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ class Scripted:
 
 @pytest.fixture
 def model(bring_up: Any) -> Callable[[Callable[[], None]], LoadedModel]:
-    manifest = bring_up().variants[0].model.manifest
+    manifest = replace(bring_up().variants[0].model.manifest, runtime="onnx")
     return lambda act: LoadedModel("digest", manifest, None, Scripted(act))
 
 
@@ -46,6 +47,19 @@ def raising(error: Exception) -> Callable[[], None]:
 def test_a_quick_model_answers_in_the_thread_that_asks(model: Any) -> None:
     outputs = asyncio.run(model(lambda: None).predict(COLUMNS, 1))
     assert outputs["prediction"][0] == float(threading.get_ident())
+
+
+def test_a_users_own_code_never_holds_up_the_event_loop(bring_up: Any) -> None:
+    own = bring_up().variants[0].model
+    columns = {"x": [1.0], "n": [1], "shop": ["a"]}
+    own.warm(columns, 1)
+
+    async def scene() -> bool:
+        task = asyncio.create_task(own.predict(columns, 1))
+        await asyncio.sleep(0)
+        return own.busy_since is not None and (await task)["prediction"].tolist() == [11.0]
+
+    assert asyncio.run(scene())
 
 
 def test_a_model_found_slow_answers_in_a_thread_of_its_own(model: Any) -> None:

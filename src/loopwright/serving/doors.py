@@ -16,6 +16,7 @@ import orjson
 from loopwright.errors import HostingError, LoopwrightError, NotFoundError, RequestError
 from loopwright.serving import protocol_v2
 from loopwright.serving.background import Status
+from loopwright.serving.batching import DeadlineError, OverloadError
 from loopwright.serving.body import BodyTooLargeError, read_body
 from loopwright.serving.compression import WORTH, UnsupportedMediaError, packed, unpacked
 from loopwright.serving.dataplane import Answer, Call, Dataplane, error_kind
@@ -159,6 +160,7 @@ class Doors:
         return _packed(scope, headers, encoded)
 
     async def _body(self, scope: Scope, proto: HTTPProtocol, call: Call) -> bytes:
+        call.gone = proto.client_disconnect
         try:
             body = await read_body(scope, proto, self._max_body)
             coding = scope.headers.get("content-encoding")
@@ -249,7 +251,11 @@ def _refusal(error: LoopwrightError) -> Reply:
         return _json(404, body)
     if isinstance(error, RequestError):
         return _json(415 if isinstance(error, UnsupportedMediaError) else 400, body)
-    return _json(503, body, ("retry-after", "1")) if isinstance(error, HostingError) else _json(422, body)
+    if isinstance(error, DeadlineError):
+        return _json(504, body)
+    if isinstance(error, HostingError):
+        return _json(503, body, ("retry-after", str(error.retry_after if isinstance(error, OverloadError) else 1)))
+    return _json(422, body)
 
 
 def _not_allowed(scope: Scope, method: str) -> Reply:

@@ -48,6 +48,8 @@ class LoadedModel:
         self.inputs = manifest.signature.inputs
         self.names = tuple(one.name for one in self.inputs)
         self._predictor = predictor
+        # A user's own code may take any time at any row; what a library computes follows from how many rows there are.
+        self._steady = manifest.runtime not in ("python", "pyfunc") and not manifest.uses_features
         self._pace = Pace()
         self._calls = 0
         self._batcher = Batcher(manifest.model, self._timed, self._pace, limits or BatchLimits())
@@ -65,13 +67,13 @@ class LoadedModel:
     async def predict(
         self, columns: Columns, rows: int, *, deadline: float | None = None, gone: Gone | None = None
     ) -> Outputs:
-        """The bundle's outputs. A quick prediction is made where it is asked for, the others in the model's thread,
-        together where several wait.
+        """The bundle's outputs. What is surely quick is predicted where it is asked for, the rest in the model's
+        thread, together where several requests wait.
 
         Raises what `Predictor.predict` raises, `BundleError` for anything else that its code raises, `OverloadError`
         when too many wait, and `DeadlineError`.
         """
-        if self._pace.expected(rows) <= INLINE_SECONDS:
+        if self._steady and self._pace.expected(rows) <= INLINE_SECONDS:
             return self._inline(columns, rows)
         return await self._batcher.predict(columns, rows, deadline=deadline, gone=gone)
 

@@ -27,10 +27,12 @@ class Scope(Protocol):
 
 
 class HTTPProtocol(Protocol):
-    """The body, read whole by a call or in chunks by iteration; and the way to answer."""
+    """The body, read whole by a call or in chunks by iteration; the way to answer; and when the client has left."""
 
     def __call__(self) -> Awaitable[bytes]: ...
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+    def client_disconnect(self) -> Awaitable[None]: ...
 
     def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None: ...
