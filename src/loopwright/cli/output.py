@@ -6,8 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from cyclopts import Parameter
 from rich.console import Console
@@ -17,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from loopwright.bootstrap.platform import Platform, open_platform
+from loopwright.cli.where import Where, given
 from loopwright.core.codec import to_json
 from loopwright.core.decision import Reason
 
@@ -25,17 +25,12 @@ console = Console()
 
 @Parameter(name="*")
 @dataclass(frozen=True)
-class Common:
-    """The options every command has."""
-
-    project: Annotated[Path, Parameter(help="The project's folder.")] = Path()
-    env: Annotated[str | None, Parameter(help="The environment in loopwright.toml, such as prod.")] = None
-    json: Annotated[bool, Parameter(negative="", help="Answer in JSON, for a program.")] = False
+class Common(Where):
+    """The options of a command that works on the platform."""
 
     def platform(self, **overrides: Any) -> Platform:
         """The project's platform; `overrides` are settings given on the command line (None: not given)."""
-        given = {name: value for name, value in overrides.items() if value is not None}
-        return open_platform(self.project, environment=self.env, overrides=given)
+        return open_platform(self.project, environment=self.env, overrides=given(overrides))
 
 
 def answer(record: Any) -> None:

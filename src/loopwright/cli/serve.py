@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from loopwright.bootstrap.server import sagemaker_options
 from loopwright.bootstrap.server import serve as run_server
-from loopwright.cli.output import Common
+from loopwright.cli.where import Where
 from loopwright.serving.options import ServerOptions
 
 
@@ -38,12 +38,12 @@ def serve(
     threads: Annotated[int | None, Parameter(help="The threads of each; 0 shares out the cores.")] = None,
     spool: Annotated[Path | None, Parameter(help="The folder of captures on their way and copies of bundles.")] = None,
     name: Annotated[str | None, Parameter(help="What the server calls itself.")] = None,
-    common: Common = Common(),  # noqa: B008
+    where: Where = Where(),  # noqa: B008
 ) -> int:
     """Serve endpoints from the object store, or one bundle by itself, until SIGTERM. Needs no database, and no project
     but its settings.
     """
-    platform = common.platform(
+    settings = where.settings(
         storage=storage,
         bundle=bundle,
         bundle_as=bundle_as,
@@ -53,12 +53,11 @@ def serve(
         inference_workers=workers,
         inference_threads=threads,
     )
-    settings = platform.settings
     said = {"port": settings.inference_port} | sagemaker_options(os.environ) | ({} if port is None else {"port": port})
     run_server(
         ServerOptions(
             # A bundle by itself writes to no store but one that is named.
-            storage_url=settings.storage_url(platform.root) if settings.storage or not settings.bundle else "",
+            storage_url=settings.storage_url(where.root) if settings.storage or not settings.bundle else "",
             endpoints=tuple(endpoint) if endpoint else None,
             bundle=settings.bundle,
             bundle_as=settings.bundle_as,
@@ -66,7 +65,7 @@ def serve(
             trusted_network=settings.trusted_network,
             workers=settings.inference_workers,
             threads=settings.inference_threads,
-            spool=spool or platform.home / "spool",
+            spool=spool or where.root / settings.home / "spool",
             window_seconds=settings.window_seconds,
             server_name=name,
             token=settings.token or None,
