@@ -1,6 +1,7 @@
-"""Where a command acts: the options that all commands have, and the settings they lead to."""
+"""Where a command acts: the options that all commands have, and the settings they lead to.
 
-from __future__ import annotations
+Annotations are evaluated here (no `from __future__`), for a class that inherits the options is read from its own module.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
