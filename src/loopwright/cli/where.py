@@ -1,6 +1,6 @@
 """Where a command acts: the options that all commands have, and the settings they lead to.
 
-Annotations are evaluated here (no `from __future__`), for a class that inherits the options is read from its own module.
+Annotations are evaluated here (no `from __future__`): they are read from the module of a class that inherits them.
 """
 
 from dataclasses import dataclass
