@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from loopwright.bundle.blocks import Block
 from loopwright.bundle.encoding import Columns
 from loopwright.bundle.records import Signature
 from loopwright.errors import RequestError
@@ -24,6 +25,10 @@ class Fitter:
         """The signature's inputs out of `columns`, in its order: unknown columns are left out, an optional one that is
         not there is all None. Raises `RequestError` where a required column is missing or lengths differ.
         """
+        if type(columns) is Block:
+            if columns.names == self._names:
+                return columns
+            columns = columns.columns()
         if columns.keys() == self._known and _all_lists_alike(columns.values()):
             return columns if tuple(columns) == self._names else {name: columns[name] for name in self._names}
         return self._picked(columns)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from loopwright.bundle.blocks import Block, matrix_of, rows_of
 from loopwright.bundle.records import Encoding, FeatureColumn
 from loopwright.bundle.values import (
     DATE_PARTS,
@@ -78,7 +79,12 @@ class Encoder:
 
     def __call__(self, columns: Columns) -> Matrix:
         """The matrix of `columns`. Raises `RequestError`."""
-        rows = len(next(iter(columns.values()))) if columns else 0
+        if type(columns) is Block:
+            matrix = matrix_of(columns) if self._all_numbers and columns.names == self._names else None
+            if matrix is not None:
+                return matrix
+            columns = columns.columns()
+        rows = rows_of(columns)
         few = self._few_rows(columns, rows) if rows <= _FEW else None
         return self._many_rows(columns, rows) if few is None else few
 

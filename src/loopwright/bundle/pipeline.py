@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from loopwright.bundle.blocks import rows_of
 from loopwright.bundle.columns import Fitter
 from loopwright.bundle.encoding import Columns, Encoder
 from loopwright.bundle.outputs import OutputShaper
@@ -36,7 +37,7 @@ class Pipeline:
     def predict(self, columns: Columns) -> dict[str, NDArray[np.generic]]:
         """See `loopwright.ports.predictor.Predictor.predict`."""
         fitted = self._fit(columns)
-        if not len(next(iter(fitted.values()), ())):
+        if not rows_of(fitted):
             return self._shape.no_rows()
         matrix = self._matrix(fitted)
         try:
