@@ -59,7 +59,7 @@ class Dataplane:
         self._endpoints = endpoints
         self._recorder = recorder
         self._clock = clock
-        self._max_rows = max_rows
+        self.max_rows = max_rows
         self._prefix = secrets.token_hex(6)
         self._numbers = count()
         self.in_flight = 0
@@ -133,9 +133,9 @@ class Dataplane:
     def _counted(self, rows: Rows) -> int:
         if rows.count == 0:
             raise RequestError("the request holds no rows", remedy="send at least one row")
-        if rows.count > self._max_rows:
+        if rows.count > self.max_rows:
             raise RequestError(
-                f"the request holds {rows.count:,} rows", remedy=f"send {self._max_rows:,} at most, or use batch"
+                f"the request holds {rows.count:,} rows", remedy=f"send {self.max_rows:,} at most, or use batch"
             )
         return rows.count
 

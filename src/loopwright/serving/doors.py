@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from loopwright.errors import HostingError, LoopwrightError, NotFoundError, RequestError
-from loopwright.serving import protocol_v2
+from loopwright.serving import protocol_v2, sagemaker
 from loopwright.serving.background import Status
 from loopwright.serving.batching import DeadlineError, OverloadError
 from loopwright.serving.body import BodyTooLargeError, read_body
@@ -65,10 +65,12 @@ class Doors:
             "/v2": lambda: _json(200, _SERVER),
             "/v2/": lambda: _json(200, _SERVER),
             "/status": self._status_page,
+            "/version": lambda: Reply(200, [("content-type", "text/plain")], _MLFLOW),
             "/metrics": self._metrics_page,
         }
         self._health: dict[str, Callable[[], Reply]] = {
             "/ping": self._ready_page,
+            "/health": self._ready_page,
             "/healthz": lambda: _json(200, {"live": True}),
             "/v2/health/live": lambda: _json(200, {"live": True}),
             "/v2/health/ready": self._ready_page,
@@ -86,6 +88,8 @@ class Doors:
         except Exception:
             log.exception("%s %s", scope.method, scope.path)
             reply = _json(500, {"error": "the server failed at this request", "kind": "server"})
+        if reply.status >= 400 and scope.path.endswith("/invocations"):
+            _explain_to_sagemaker(reply)
         proto.response_bytes(reply.status, reply.headers, reply.body)
 
     async def _reply(self, scope: Scope, proto: HTTPProtocol, began: float) -> Reply:
@@ -145,18 +149,23 @@ class Doors:
         """SageMaker and MLflow scoring."""
         body = await self._body(scope, proto, call)
         _surround(call, scope)
-        call.variant = call.variant or scope.headers.get("x-amzn-sagemaker-target-variant")
-        call.prediction_id = call.prediction_id or scope.headers.get("x-amzn-sagemaker-inference-id")
+        sagemaker.read_headers(scope.headers, call)
+        attributes: str | None = None
         content_type = scope.headers.get("content-type") or ""
 
         def read(endpoint: LiveEndpoint) -> tuple[Rows, str | None]:
-            return decode_rows(body, content_type, endpoint.signature), None
+            nonlocal attributes
+            attributes = sagemaker.attributes(scope.headers)
+            limits = {"max_rows": self._plane.max_rows, "max_bytes": self._max_body}
+            return decode_rows(body, content_type, endpoint.signature, **limits), None
 
         answer = await self._plane.infer(call, read)
         accept = scope.headers.get("accept") or ""
         kind, encoded = encode_rows(answer.outputs, accept)
         headers = _headers(answer, kind)
-        headers.append(("x-amzn-invoked-production-variant", answer.live.variant.name))
+        headers.append((sagemaker.INVOKED, answer.live.variant.name))
+        if attributes is not None:
+            headers.append((sagemaker.ATTRIBUTES, attributes))
         return _packed(scope, headers, encoded)
 
     async def _body(self, scope: Scope, proto: HTTPProtocol, call: Call) -> bytes:
@@ -258,6 +267,12 @@ def _refusal(error: LoopwrightError) -> Reply:
     return _json(422, body)
 
 
+def _explain_to_sagemaker(reply: Reply) -> None:
+    body, header = sagemaker.refusal(reply.status, orjson.loads(reply.body))
+    reply.body = orjson.dumps(body)
+    reply.headers.append(header)
+
+
 def _not_allowed(scope: Scope, method: str) -> Reply:
     text = f"{scope.path} takes {method}, not {scope.method}"
     return _json(405, {"error": text, "kind": "request"}, ("allow", method))
@@ -272,4 +287,5 @@ def _header(scope: Scope, name: str) -> bytes:
 
 
 _SERVER = {"name": "loopwright", "version": version("loopwright"), "extensions": ["binary_tensor_data"]}
+_MLFLOW = version("mlflow").encode()
 _NO_REQUEST = protocol_v2.InferenceRequest(inputs=[])

@@ -1,4 +1,4 @@
-"""What `/invocations` speaks, for SageMaker's and MLflow's clients alike: CSV, JSON and JSON lines."""
+"""What `/invocations` speaks, for SageMaker's and MLflow's clients alike: CSV, JSON, JSON lines and Arrow."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import orjson
 from loopwright.bundle.outputs import Outputs
 from loopwright.bundle.records import Signature
 from loopwright.errors import RequestError
+from loopwright.serving.arrow_streams import ARROW, read_stream, write_stream
+from loopwright.serving.compression import UnsupportedMediaError
 from loopwright.serving.tabular import Rows, from_columns, from_positions, from_records, shown
 
 JSON, JSON_LINES, CSV = "application/json", "application/jsonlines", "text/csv"
@@ -20,11 +22,18 @@ _NAMES = {"application/x-jsonlines": JSON_LINES, "application/jsonl": JSON_LINES
 SHAPES = "instances, inputs, dataframe_records, dataframe_split"
 
 
-def decode_rows(body: bytes, content_type: str, signature: Signature) -> Rows:
-    """The rows in `body`. Raises `RequestError` that names the row, the column, or what is expected instead."""
+def decode_rows(
+    body: bytes, content_type: str, signature: Signature, *, max_rows: int = 100_000, max_bytes: int = 32 * 1024 * 1024
+) -> Rows:
+    """The rows in `body`. Raises `RequestError` that names the row, the column, or what is expected instead.
+
+    `max_rows` and `max_bytes` bound what a small body may unfold to.
+    """
     kind, _, parameters = content_type.partition(";")
     kind = kind.strip().lower() or JSON
     kind = _NAMES.get(kind, kind)
+    if parameters:
+        _check_charset(parameters)
     if kind == JSON:
         return _json(_decode(body), signature)
     if kind == JSON_LINES:
@@ -32,22 +41,35 @@ def decode_rows(body: bytes, content_type: str, signature: Signature) -> Rows:
         return from_records([_line(line) for line in lines], signature, "the body")
     if kind == CSV:
         return _csv(body, parameters, signature)
-    raise RequestError(f"the content type is {shown(kind)}", remedy=f"send {CSV}, {JSON} or {JSON_LINES}")
+    if kind == ARROW:
+        return read_stream(body, signature, max_rows, max_bytes)
+    raise UnsupportedMediaError(
+        f"the content type is {shown(kind)}", remedy=f"send {CSV}, {JSON}, {JSON_LINES} or {ARROW}"
+    )
 
 
 def encode_rows(outputs: Outputs, accept: str) -> tuple[str, bytes]:
-    """The answer's content type and bytes: what is accepted of JSON (the default), CSV and JSON lines.
+    """The answer's content type and bytes: what is accepted of JSON (the default), CSV, JSON lines and Arrow.
 
     JSON is `{"predictions": [...]}`: a number a row, or an object of named outputs where a model has several. CSV has
-    a line a row and no header, with a cell for each output, and for each class of one that is as wide.
+    a line a row and no header, with a cell for each output, and for each class of one that is as wide. An Arrow stream
+    has a column for each output.
     """
     accepted = accept.lower()
+    if ARROW in accepted:
+        return ARROW, write_stream(outputs)
     if CSV in accepted:
         return CSV, _write_csv(outputs)
     rows = _rows(outputs)
     if any(name in accepted for name in (JSON_LINES, *_NAMES)):
         return JSON_LINES, b"\n".join(orjson.dumps(row) for row in rows) + b"\n"
     return JSON, orjson.dumps({"predictions": rows})
+
+
+def _check_charset(parameters: str) -> None:
+    _, said, charset = parameters.lower().replace(" ", "").replace('"', "").partition("charset=")
+    if said and charset.partition(";")[0] not in ("utf-8", "utf8", "us-ascii"):
+        raise UnsupportedMediaError(f"the charset is {shown(charset)}", remedy="send UTF-8")
 
 
 def _decode(body: bytes) -> Any:
@@ -61,10 +83,10 @@ def _json(document: Any, signature: Signature) -> Rows:
     if isinstance(document, list):
         return from_records(document, signature, "the body")
     if isinstance(document, dict):
-        for name, read in _READERS.items():
-            if name in document:
-                return read(document[name], signature)
-    raise RequestError(f"the body is {_outline(document)}", remedy=f"send an object with one of: {SHAPES}")
+        found = [name for name in _READERS if name in document]
+        if len(found) == 1:
+            return _READERS[found[0]](document[found[0]], signature)
+    raise RequestError(f"the body is {_outline(document)}", remedy=f"send an object with exactly one of: {SHAPES}")
 
 
 def _instances(value: Any, signature: Signature) -> Rows:

@@ -18,7 +18,7 @@ from loopwright.bundle.records import InputKind, Output, Signature
 from loopwright.errors import RequestError
 from loopwright.serving.binary_tensors import Datatype, datatype_of, read_tensor, write_tensor
 from loopwright.serving.endpoints import LiveEndpoint, LiveVariant
-from loopwright.serving.tabular import Rows, Values, from_columns, shown
+from loopwright.serving.tabular import FEW, Rows, Values, from_columns, shown
 
 JSON_LENGTH = "Inference-Header-Content-Length"
 """The header that says how many bytes of a body are JSON, where tensors in binary follow."""
@@ -187,7 +187,7 @@ def _attach(tensors: Sequence[Tensor], raw: memoryview) -> None:
                 remedy="send each tensor once, and the binary ones in the order of the inputs",
             )
         values = read_tensor(tensor.name, tensor.datatype, _count(tensor), raw[place : place + size])
-        few = not tensor.shape or tensor.shape[0] <= _FEW_ROWS
+        few = not tensor.shape or tensor.shape[0] <= FEW
         tensor.data = values.tolist() if few and isinstance(values, np.ndarray) else values
         place += size
     if place != len(raw):
@@ -204,7 +204,7 @@ def _matrix(tensor: Tensor, names: Sequence[str]) -> Rows:
     if len(values) == width:
         return Rows({name: [value] for name, value in zip(names, values, strict=True)}, 1)
     columns: Iterable[Values] = (values[place::width] for place in range(width))
-    if tensor.shape[0] > _FEW_ROWS and tensor.datatype in _FLOATS:
+    if tensor.shape[0] > FEW and tensor.datatype in _FLOATS:
         with suppress(ValueError, TypeError, OverflowError):  # what is no number is found by name, further on
             columns = np.asarray(values, dtype=np.float64).reshape(tensor.shape).T
     return Rows(dict(zip(names, columns, strict=True)), tensor.shape[0])
@@ -264,7 +264,9 @@ def _tensor(name: str, values: NDArray[np.generic], raw: bytes | None) -> dict[s
     if raw is not None:
         return {**tensor, "parameters": {"binary_data_size": len(raw)}}
     flat = values.reshape(-1)
-    data: Any = flat.tolist() if flat.size <= _FEW or flat.dtype.kind not in "fiub" else np.ascontiguousarray(flat)
+    data: Any = (
+        flat.tolist() if flat.size <= _FEW_VALUES or flat.dtype.kind not in "fiub" else np.ascontiguousarray(flat)
+    )
     return {**tensor, "data": data}
 
 
@@ -273,8 +275,7 @@ def _output_metadata(one: Output) -> dict[str, Any]:
     return {"name": one.name, "datatype": "FP64" if one.kind == "number" else "BYTES", "shape": shape}
 
 
-_FEW = 256
-_FEW_ROWS = 16
+_FEW_VALUES = 256
 _ONE_ROW = ([1], [1, 1])
 _DECODER = msgspec.json.Decoder(InferenceRequest)
 _FLOATS = ("FP16", "BF16", "FP32", "FP64")

@@ -15,10 +15,13 @@ from loopwright.errors import RequestError
 
 Values = list[Any] | NDArray[Any]
 
+FEW = 16
+"""Up to as many rows travel in lists, as calls into NumPy cost more than their values; more may come in arrays."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """`count` rows by column; every column holds `count` values."""
+    """`count` rows by column; every column holds `count` values, and all are lists or all are arrays."""
 
     columns: dict[str, Values]
     count: int
@@ -41,7 +44,7 @@ def from_columns(columns: Mapping[str, Values], what: str) -> Rows:
             f"{what}: the column {shown(one)} has {first} values, {shown(other)} has {second}",
             remedy="send one value for each row and column",
         )
-    return Rows(dict(columns), next(iter(counts), 0))
+    return Rows({name: _in_array(values) for name, values in columns.items()}, next(iter(counts), 0))
 
 
 def from_records(records: Sequence[Any], signature: Signature, what: str) -> Rows:
@@ -94,6 +97,10 @@ def key_text(value: Any) -> str | None:
         return category_text(value)
     except TypeError:
         return None
+
+
+def _in_array(values: Values) -> NDArray[Any]:
+    return np.fromiter(values, dtype=np.object_, count=len(values)) if isinstance(values, list) else values
 
 
 def _required(records: Sequence[dict[str, Any]], name: str, what: str) -> list[Any]:
