@@ -31,14 +31,14 @@ def test_a_segment_has_the_documented_schema(served: Callable[..., Any]) -> None
     assert types == {
         "prediction_id": pa.string(), "endpoint": pa.string(), "revision": pa.int64(), "variant": pa.string(),
         "version": pa.int64(), "at": pa.timestamp("us", "UTC"), "key": pa.string(), "latency_ms": pa.float64(),
-        "input.x": pa.float64(), "input.n": pa.int64(), "input.shop": pa.string(), "input.open": pa.bool_(),
-        "input.day": pa.date32(), "output.prediction": pa.float64(),
+        "shadow": pa.bool_(), "input.x": pa.float64(), "input.n": pa.int64(), "input.shop": pa.string(),
+        "input.open": pa.bool_(), "input.day": pa.date32(), "output.prediction": pa.float64(),
     }  # fmt: skip
     assert table.to_pylist() == [
         {
             "prediction_id": "p", "endpoint": "demand", "revision": 1, "variant": "champion", "version": 1, "at": AT,
-            "key": "k", "latency_ms": 1.0, "input.x": 1.5, "input.n": 2, "input.shop": "a", "input.open": None,
-            "input.day": date(2026, 1, 2), "output.prediction": 21.5,
+            "key": "k", "latency_ms": 1.0, "shadow": False, "input.x": 1.5, "input.n": 2, "input.shop": "a",
+            "input.open": None, "input.day": date(2026, 1, 2), "output.prediction": 21.5,
         }
     ]  # fmt: skip
 

@@ -16,8 +16,10 @@ def test_what_is_added_is_taken_once_in_order(served: Callable[..., Any]) -> Non
     recorder.failed(failure)
     recorder.served(second)
     assert recorder.waiting == 2
-    assert recorder.take() == ([first, second], [failure], {})
-    assert (recorder.waiting, recorder.take()) == (0, ([], [], {}))
+    served_ones, failed, lost = recorder.take()
+    assert (served_ones, lost) == ([first, second], {})
+    assert [(one.kind, count) for one, count in failed.items()] == [("model", 1)]
+    assert (recorder.waiting, recorder.take()) == (0, ([], {}, {}))
 
 
 def test_what_does_not_fit_is_counted(served: Callable[..., Any]) -> None:
@@ -32,8 +34,16 @@ def test_what_does_not_fit_is_counted(served: Callable[..., Any]) -> None:
     assert recorder.take()[0] == [big]
 
 
-def test_failures_are_bounded_too(served: Callable[..., Any]) -> None:
+def test_failures_are_counted_in_bounded_memory(served: Callable[..., Any]) -> None:
     recorder, record = Recorder(3), served({"x": [1]}, [1.0])
-    for _ in range(100):
-        recorder.failed(Failed(record.live, record.at, "request"))
-    assert len(recorder.take()[1]) <= 4
+    for number in range(1000):
+        recorder.failed(Failed(record.live, record.at.replace(microsecond=number), "request"))
+    ((failure, count),) = recorder.take()[1].items()
+    assert (failure.kind, failure.at, count) == ("request", record.at.replace(microsecond=0), 1000)
+
+
+def test_the_oldest_record_tells_the_lag(served: Callable[..., Any]) -> None:
+    recorder = Recorder(3)
+    assert recorder.oldest is None
+    recorder.served(record := served({"x": [1]}, [1.0]))
+    assert recorder.oldest == record.at

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -127,7 +128,7 @@ def test_a_request_in_flight_is_answered_when_the_server_ends(project: Any, serv
     answers: list[httpx.Response] = []
     thread = threading.Thread(target=lambda: answers.append(server.infer(slow)))
     thread.start()
-    server.until(lambda: '-1"} 1' in server.client.get("/metrics").text.split("loopwright_requests_in_flight{")[1][:60])
+    server.until(lambda: re.search(r"loopwright_requests_in_flight{.*} 1\n", server.client.get("/metrics").text))
     assert server.stop() == 0
     thread.join()
     assert answers[0].json() == {"predictions": [-2.0]}

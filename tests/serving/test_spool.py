@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from loopwright.core.clock import SystemClock
 from loopwright.errors import StorageError
 from loopwright.serving.spool import Spool
 from loopwright.testing.storage import MemoryStorage
@@ -23,7 +24,7 @@ class Sulking(MemoryStorage):
 
 def test_what_the_store_refuses_stays_until_it_is_taken(tmp_path: Path) -> None:
     store = Sulking()
-    spool = Spool(tmp_path, "one", store, 1000)
+    spool = Spool(tmp_path, "one", store, 1000, SystemClock())
     assert spool.add("predictions/demand/a.parquet", b"abc")
     assert not spool.send()
     assert (spool.waiting_bytes, store.objects) == (3, {})
@@ -37,14 +38,14 @@ def test_what_the_store_refuses_stays_until_it_is_taken(tmp_path: Path) -> None:
 
 
 def test_a_full_spool_says_so(tmp_path: Path) -> None:
-    spool = Spool(tmp_path, "one", Sulking(), 5)
+    spool = Spool(tmp_path, "one", Sulking(), 5, SystemClock())
     assert spool.add("a", b"1234")
     assert not spool.add("b", b"12")
     spool.close()
 
 
 def test_a_disk_that_refuses_says_so(tmp_path: Path) -> None:
-    spool = Spool(tmp_path, "one", MemoryStorage(), 1000)
+    spool = Spool(tmp_path, "one", MemoryStorage(), 1000, SystemClock())
     (tmp_path / "outgoing" / "one" / "a").write_bytes(b"a file where a folder is needed")
     assert not spool.add("a/b", b"1")
     spool.close()
@@ -52,11 +53,14 @@ def test_a_disk_that_refuses_says_so(tmp_path: Path) -> None:
 
 def test_what_a_dead_process_left_is_sent_and_what_a_living_one_keeps_is_not(tmp_path: Path) -> None:
     away, store = Sulking(), MemoryStorage()
-    dead, living = Spool(tmp_path, "dead", away, 1000), Spool(tmp_path, "living", away, 1000)
+    dead, living = (
+        Spool(tmp_path, "dead", away, 1000, SystemClock()),
+        Spool(tmp_path, "living", away, 1000, SystemClock()),
+    )
     dead.add("predictions/x", b"x")
     living.add("predictions/y", b"y")
     dead.close()
-    heir: Any = Spool(tmp_path, "heir", store, 1000)
+    heir: Any = Spool(tmp_path, "heir", store, 1000, SystemClock())
     heir.adopt()
     assert store.objects == {"predictions/x": b"x"}
     assert not (tmp_path / "outgoing" / "dead").exists()
@@ -68,7 +72,7 @@ def test_what_a_dead_process_left_is_sent_and_what_a_living_one_keeps_is_not(tmp
 
 def test_half_a_file_is_never_sent(tmp_path: Path) -> None:
     store = MemoryStorage()
-    spool = Spool(tmp_path, "one", store, 1000)
+    spool = Spool(tmp_path, "one", store, 1000, SystemClock())
     (tmp_path / "outgoing" / "one" / "a.partial").write_bytes(b"half")
     assert spool.send()
     assert store.objects == {}

@@ -71,6 +71,26 @@ def rollback(model: str, *, reason: Why = "rolled back by hand", common: Common 
 
 
 @app.command
+def shadow(
+    model: str,
+    version: int,
+    *,
+    share: Annotated[int, Parameter(help="How many percent of the requests it gets a copy of; 0 ends it.")] = 100,
+    reason: Why = "shadowed by hand",
+    common: Common = Common(),  # noqa: B008
+) -> int:
+    """Let VERSION of MODEL predict copies of the answered requests; nobody gets its answers."""
+    platform = common.platform()
+    found = platform.registry.get(model, version)
+    revision = platform.rollouts.shadow(found, share=share, actor=platform.actor, reason=reason)
+    if common.json:
+        answer(to_plain(revision))
+    else:
+        say(f"{model} serves {_serves(revision)} (revision {revision.number})")
+    return 0
+
+
+@app.command
 def approve(model: str, *, common: Common = Common()) -> int:  # noqa: B008
     """Let MODEL's rollout begin, which waits for a person."""
     platform = common.platform()
@@ -128,4 +148,5 @@ def _why(rollout: Rollout) -> str:
 
 
 def _serves(revision: EndpointRevision) -> str:
+    """The variants; of a shadow, how many of the requests are copied to it."""
     return ", ".join(f"{one.name} v{one.version} {one.weight} %" for one in revision.variants)

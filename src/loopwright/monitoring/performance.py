@@ -24,7 +24,7 @@ from loopwright.statistics.metrics import metrics
 from loopwright.traffic.outcomes import Outcome, decode_outcomes, outcomes_folder
 from loopwright.traffic.predictions import OUTPUT, predictions_folder
 
-_FACTS = ("prediction_id", "version", "at", "key")
+_FACTS = ("prediction_id", "version", "at", "key", "shadow")
 
 
 def performance(
@@ -70,6 +70,8 @@ def _predictions(
         names = pl.read_parquet_schema(path)
         frame = pl.read_parquet(path, columns=[name for name in names if name in _FACTS or name.startswith(OUTPUT)])
         frame = frame.filter(pl.col("at").is_between(since, until, closed="left"))
+        if "shadow" in names:
+            frame = frame.filter(~pl.col("shadow")).drop("shadow")  # nobody was given those
         for (number,), part in frame.group_by("version"):
             frames.setdefault(int(str(number)), []).append(part)
     return {number: pl.concat(parts) for number, parts in frames.items()}

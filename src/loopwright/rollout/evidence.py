@@ -20,9 +20,10 @@ def summaries(
     since: datetime,
     until: datetime,
     *,
+    shadow: bool = False,
     known: dict[str, WindowSummary] | None = None,
 ) -> list[WindowSummary]:
-    """Every window's summary that began in [since, until), oldest first.
+    """Every window's summary that began in [since, until), oldest first: of variants that answer, or of shadows.
 
     Summaries never change: who looks again and again hands over the same `known`, and only new ones are read.
     """
@@ -37,7 +38,8 @@ def summaries(
                     read[key] = _read(storage, key)
                 found.append(read[key])
         day += timedelta(days=1)
-    return sorted((one for one in found if since <= one.start < until), key=lambda one: one.start)
+    wanted = (one for one in found if since <= one.start < until and one.shadow == shadow)
+    return sorted(wanted, key=lambda one: one.start)
 
 
 def evidence(windows: Iterable[WindowSummary], version: int) -> VariantEvidence:

@@ -29,7 +29,7 @@ from loopwright.state.outbox import emit
 from loopwright.traffic.records import CapturePolicy, EndpointRevision, Variant
 from loopwright.traffic.summary import WindowSummary
 
-CHAMPION, CHALLENGER = "champion", "challenger"
+CHAMPION, CHALLENGER, SHADOW = "champion", "challenger", "shadow"
 
 SENDING_SECONDS = 2.0
 """How long a server may take from the end of a window until its summary lies in the object store."""
@@ -77,7 +77,7 @@ class Rollouts:
     def aliases(self, model: str) -> dict[str, int]:
         """`champion` and `challenger` as the newest endpoint revision has them: version numbers by alias."""
         revision = ledger.newest(self.storage, model)
-        return {variant.name: variant.version for variant in revision.variants} if revision else {}
+        return {variant.name: variant.version for variant in revision.answering} if revision else {}
 
     def champion(self, model: str) -> ModelVersion | None:
         """The version that the model's endpoint serves as champion; None where there is none yet."""
@@ -182,7 +182,7 @@ class Rollouts:
         """
         current = self._newest(model)
         champions = _champions(ledger.chain(self.storage, model))
-        if len(current.variants) == 1:
+        if len(current.answering) == 1:
             champions.pop()
         if not champions:
             raise NotFoundError(
@@ -193,6 +193,26 @@ class Rollouts:
         if (rollout := self.active(model)) is not None:
             self._end(rollout, "aborted", (Reason(rule="rollback", finding="fail", text=reason),))
         return revision
+
+    def shadow(
+        self, version: ModelVersion, *, share: int = 100, actor: str, reason: str = "shadowed by hand"
+    ) -> EndpointRevision:
+        """Let `version` predict a copy of `share` percent of the answered requests, beside the champion; nobody gets
+        its answers. With a share of 0 its shadow ends, and so it does with the next rollout or rollback.
+
+        Raises `NotFoundError` where the endpoint serves nothing yet, `ConflictError` while a rollout is under way.
+        """
+        if not 0 <= share <= 100:
+            raise ConflictError(f"a shadow cannot have {share} % of the requests", remedy="give it 1 to 100, or 0")
+        current = self._newest(version.model)
+        if (rollout := self.active(version.model)) is not None:
+            raise ConflictError(
+                f"rollout {rollout.id} of {version.model} is under way", remedy="shadow a version before or after it"
+            )
+        others = tuple(one for one in current.variants if one.name != SHADOW)
+        shadows = (replace(_as_variant(version, SHADOW, share), shadow=True),) if share else ()
+        cause = f"{SHADOW} v{version.number} {share} % after {current.number}"
+        return self._write(current, (*others, *shadows), actor, reason, cause)
 
     # The steps themselves
 
@@ -279,7 +299,7 @@ class Rollouts:
         champion = current.variant(CHAMPION) if current else None
         # One that runs and has no step yet may be taking its first one now, elsewhere: the revision is what stops it.
         entering = rollout.status == "running" and rollout.step < 0
-        if current is not None and champion is not None and (len(current.variants) > 1 or entering):
+        if current is not None and champion is not None and (len(current.answering) > 1 or entering):
             text = "; ".join(one.text for one in reasons if one.finding == "fail") or "aborted"
             self._write(current, (replace(champion, weight=100),), actor, text, f"{rollout.id}:abort")
         return self._end(rollout, "aborted", reasons)
@@ -292,10 +312,7 @@ class Rollouts:
                 self._abort(older, ledger.newest(self.storage, older.endpoint), (said,), newer.actor)
 
     def _variant(self, rollout: Rollout, name: str, weight: int) -> Variant:
-        version = self.registry.get(rollout.model, rollout.version)
-        return Variant(
-            name=name, version=version.number, bundle=version.folder, bundle_digest=version.digest, weight=weight
-        )
+        return _as_variant(self.registry.get(rollout.model, rollout.version), name, weight)
 
     def _write(
         self,
@@ -383,7 +400,7 @@ def _champions(chain: Iterable[EndpointRevision]) -> list[Variant]:
     found: list[Variant] = []
     for revision in chain:
         champion = revision.variant(CHAMPION)
-        if champion is None or len(revision.variants) > 1:
+        if champion is None or len(revision.answering) > 1:
             continue
         if revision.cause.startswith(_ROLLBACK):
             while found and found[-1].version != champion.version:
@@ -391,6 +408,12 @@ def _champions(chain: Iterable[EndpointRevision]) -> list[Variant]:
         if not found or found[-1].version != champion.version:
             found.append(champion)
     return found
+
+
+def _as_variant(version: ModelVersion, name: str, weight: int) -> Variant:
+    return Variant(
+        name=name, version=version.number, bundle=version.folder, bundle_digest=version.digest, weight=weight
+    )
 
 
 def _plan(policy: RolloutPolicy, redact: tuple[str, ...]) -> RolloutPlan:

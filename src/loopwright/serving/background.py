@@ -6,9 +6,10 @@ import logging
 import os
 import secrets
 import signal
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from itertools import count
-from threading import Event, Lock, Thread
+from threading import Event, Lock, Thread, get_native_id
 
 from loopwright.core.clock import Clock
 from loopwright.core.codec import to_json
@@ -16,9 +17,11 @@ from loopwright.errors import LoopwrightError
 from loopwright.ports.storage import Storage
 from loopwright.serving.batch import Batch, is_long
 from loopwright.serving.capture import segment, write_segment
+from loopwright.serving.colleagues import Colleagues
 from loopwright.serving.endpoints import Endpoints, LiveVariant
 from loopwright.serving.options import ServerOptions
 from loopwright.serving.recorder import Recorder, Served
+from loopwright.serving.shadows import Shadows
 from loopwright.serving.spool import Spool
 from loopwright.serving.summaries import Windows
 from loopwright.serving.totals import Totals
@@ -31,13 +34,18 @@ log = logging.getLogger("loopwright.serving")
 DISCOVER_SECONDS = 2.0
 STATUS_SECONDS = 5.0
 ADOPT_SECONDS = 15.0
+SHADOW_SECONDS = 0.02
+LOWEST = 19
+"""The niceness of threads whose work nobody waits for."""
 
 
 class Writer:
-    """Turns what the recorder holds into segments and summaries in the spool."""
+    """Turns what the recorders hold into segments and summaries in the spool."""
 
-    def __init__(self, recorder: Recorder, spool: Spool, windows: Windows, totals: Totals, server: str) -> None:
-        self._recorder = recorder
+    def __init__(
+        self, recorders: Sequence[Recorder], spool: Spool, windows: Windows, totals: Totals, server: str
+    ) -> None:
+        self._recorders = tuple(recorders)
         self._spool = spool
         self._windows = windows
         self._totals = totals
@@ -47,19 +55,24 @@ class Writer:
 
     def write(self, clock: Clock, *, everything: bool = False) -> None:
         """Write the records so far, and the windows that are over (all, where `everything`)."""
-        served, failed, lost = self._recorder.take()
-        now = clock.now()
-        self._totals.add(failed, lost)
+        for recorder in self._recorders:
+            self._take(recorder)
+        for summary in self._windows.closed(None if everything else clock.now()):
+            if not self._spool.add(summary_key(summary, self._server, next(self._numbers)), to_json(summary)):
+                self._totals.lose_summary((summary.endpoint, summary.variant, summary.version))
+
+    def _take(self, recorder: Recorder) -> None:
+        served, failed, lost = recorder.take()
         for place, batch in self._batches(served):
             self._totals.serve(batch)
             self._windows.serve(batch, place)
             self._capture(batch.sampled(batch.live.revision.capture.share))
-        for failure in failed:
-            self._windows.fail(failure)
+        self._totals.fail(failed)
+        for failure, requests in failed.items():
+            self._windows.fail(failure, requests)
         for live, tally in lost.items():
+            self._totals.lose(live, tally)
             self._windows.drop(live, tally.at, tally.rows, requests=tally.requests)
-        for summary in self._windows.closed(None if everything else now):
-            self._spool.add(summary_key(summary, self._server, next(self._numbers)), to_json(summary))
 
     def _batches(self, served: list[Served]) -> list[tuple[int, Batch]]:
         """The records by window and variant; long arrays apart from the rest, since they are gathered otherwise."""
@@ -109,7 +122,9 @@ class Status:
 
 
 class Background:
-    """A worker's threads: one follows revisions, one writes, one sends. A store that hangs does not stop the rest."""
+    """A worker's threads: one follows revisions, one writes, one sends, one predicts for shadows. A store that hangs
+    does not stop the rest.
+    """
 
     def __init__(
         self,
@@ -119,6 +134,8 @@ class Background:
         writer: Writer,
         spool: Spool,
         status: Status,
+        shadows: Shadows,
+        colleagues: Colleagues,
         clock: Clock,
     ) -> None:
         self._options = options
@@ -127,12 +144,16 @@ class Background:
         self._writer = writer
         self._spool = spool
         self._status = status
+        self._shadows = shadows
+        self._colleagues = colleagues
         self._clock = clock
         self._stopping = Event()
+        self._writing = Lock()
         self._sending = Lock()
         self._threads = [
             self._every("follow", options.poll_seconds, self._follow()),
-            self._every("write", options.flush_seconds, lambda: writer.write(clock)),
+            self._every("write", options.flush_seconds, self._write),
+            self._every("shadow", SHADOW_SECONDS, shadows.work, aside=True),
             self._every("send", options.flush_seconds / 2, self._send()),
             self._every("parent", 0.5, _end_with_supervisor()),
         ]
@@ -143,14 +164,27 @@ class Background:
 
     def stop(self) -> None:
         """Stop the threads and write and send everything that is left."""
+        self._shadows.end()
         self._stopping.set()
         for thread in self._threads:
             thread.join(timeout=10)
-        self._writer.write(self._clock, everything=True)
-        with self._sending:
-            if self._spool.send():
-                self._forget_status()
+        self._shadows.work()
+        if self.flush():
+            self._forget_status()
+        self._colleagues.tell()
         self._spool.close()
+
+    def flush(self) -> bool:
+        """Write and send everything that is there; whether the store has it all now."""
+        with self._writing:
+            self._writer.write(self._clock, everything=True)
+        with self._sending:
+            return self._spool.send()
+
+    def _write(self) -> None:
+        with self._writing:
+            self._writer.write(self._clock)
+        self._colleagues.tell()
 
     def _follow(self) -> Callable[[], None]:
         discovered = said = float("-inf")
@@ -188,8 +222,12 @@ class Background:
         except LoopwrightError as error:
             log.warning("the status stays: %s", error)
 
-    def _every(self, name: str, seconds: float, act: Callable[[], None]) -> Thread:
+    def _every(self, name: str, seconds: float, act: Callable[[], None], *, aside: bool = False) -> Thread:
+        """A thread that acts again and again; `aside` it gets the processor when nobody else wants it."""
+
         def loop() -> None:
+            if aside and sys.platform == "linux":  # elsewhere priorities are of processes, not of threads
+                os.setpriority(os.PRIO_PROCESS, get_native_id(), LOWEST)
             said = ""
             while not self._stopping.wait(seconds):
                 try:

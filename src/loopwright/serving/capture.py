@@ -52,6 +52,7 @@ def _facts(batch: Batch, redacted: set[str]) -> dict[str, pa.Array]:
         "at": _repeated([one.at for one in records], batch, pa.timestamp("us", "UTC")),
         "key": pa.array(_keys(batch, redacted), pa.string()),
         "latency_ms": _repeated(batch.latencies, batch, pa.float64()),
+        "shadow": _constant(live.variant.shadow, batch.rows, pa.bool_()),
     }
 
 

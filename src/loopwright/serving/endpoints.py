@@ -29,16 +29,20 @@ BACK = 10
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LiveVariant:
-    """A variant in force, with its model in memory."""
+    """A variant in force, with its model in memory, and the shadows that get a copy of what it answers."""
 
     revision: EndpointRevision
     variant: Variant
     model: LoadedModel
+    shadows: tuple[LiveVariant, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LiveEndpoint:
-    """A revision in force. `digest` is the revision's, so that two servers can be seen to serve the same."""
+    """A revision in force. `digest` is the revision's, so that two servers can be seen to serve the same.
+
+    `variants` are those that answer.
+    """
 
     revision: EndpointRevision
     digest: str
@@ -115,6 +119,12 @@ class Endpoints:
         """Whether every endpoint asked for is served; at least one, where all are."""
         return bool(self.live) and all(name in self.live for name in self._names or ())
 
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for their turn at a model."""
+        models = {one.model for endpoint in self.live.values() for one in endpoint.variants}
+        return sum(model.waiting for model in models)
+
     def _follow(self, name: str) -> None:
         if name not in self._seen:
             return self._start(name)
@@ -167,12 +177,12 @@ class Endpoints:
         if data is None:
             raise NotFoundError(f"revision {number} of {name} is gone")
         revision = decode_revision(data)
-        if revision.endpoint != name or not revision.variants:
-            raise ValueError(f"it is a revision of {revision.endpoint!r} with {len(revision.variants)} variants")
-        variants = tuple(LiveVariant(revision, one, self._shelf.take(one)) for one in revision.variants)
-        return LiveEndpoint(
-            revision, revision_digest(data), variants, bounds([one.weight for one in revision.variants])
-        )
+        answering = revision.answering
+        if revision.endpoint != name or not answering:
+            raise ValueError(f"it is a revision of {revision.endpoint!r} with {len(answering)} variants that answer")
+        shadows = tuple(LiveVariant(revision, one, self._shelf.take(one)) for one in revision.shadows)
+        variants = tuple(LiveVariant(revision, one, self._shelf.take(one), shadows) for one in answering)
+        return LiveEndpoint(revision, revision_digest(data), variants, bounds([one.weight for one in answering]))
 
     def _swap(self, live: LiveEndpoint) -> None:
         name = live.revision.endpoint
@@ -200,4 +210,4 @@ class Endpoints:
 
 
 def _digests(endpoint: LiveEndpoint) -> set[str]:
-    return {one.variant.bundle_digest for one in endpoint.variants}
+    return {one.bundle_digest for one in endpoint.revision.variants}

@@ -77,6 +77,10 @@ class LoadedModel:
             return self._inline(columns, rows)
         return await self._batcher.predict(columns, rows, deadline=deadline, gone=gone)
 
+    def predict_aside(self, columns: Columns) -> Outputs:
+        """The outputs, made in the thread that asks: for work that no client waits for. Raises as `predict` does."""
+        return self._answer(columns)
+
     def warm(self, columns: Columns, rows: int) -> None:
         """Predict `columns` a few times, so that the first request is not the slow one; failures are no matter."""
         with suppress(LoopwrightError):

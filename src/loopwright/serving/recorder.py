@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
@@ -25,11 +26,11 @@ class Served:
     at: datetime
     key: str | None
     latency_ms: float
-    columns: dict[str, Values]
+    columns: Mapping[str, Values]
     outputs: Outputs
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Failed:
     """A request that was not."""
 
@@ -48,17 +49,25 @@ class Lost:
 
 
 class Recorder:
-    """A buffer of `limit` rows between the event loop, which alone adds, and the background, which alone takes."""
+    """A buffer of `limit` rows between one thread, which alone adds, and the background, which alone takes.
 
-    def __init__(self, limit: int) -> None:
+    What was answered is handed on to `copies`, for the shadows. Failures are kept as counts by the second, so that
+    they too are bounded.
+    """
+
+    def __init__(self, limit: int, copies: Callable[[Served], None] | None = None) -> None:
         self._limit = limit
-        self._buffer: deque[Served | Failed] = deque()
+        self._copies = copies
+        self._buffer: deque[Served] = deque()
         self._added = 0
         self._taken = 0
+        self._failed: Counter[Failed] = Counter()
         self._lost: dict[LiveVariant, Lost] = {}
         self._lock = Lock()
 
     def served(self, record: Served) -> None:
+        if record.live.shadows and self._copies:
+            self._copies(record)
         if self._added - self._taken + record.rows > self._limit:
             self._lose(record)
             return
@@ -66,26 +75,29 @@ class Recorder:
         self._buffer.append(record)
 
     def failed(self, record: Failed) -> None:
-        if len(self._buffer) <= self._limit:
-            self._buffer.append(record)
+        second = Failed(record.live, record.at.replace(microsecond=0), record.kind)
+        with self._lock:
+            self._failed[second] += 1
 
     @property
     def waiting(self) -> int:
         """Rows that have been added and not taken."""
         return self._added - self._taken
 
-    def take(self) -> tuple[list[Served], list[Failed], dict[LiveVariant, Lost]]:
-        """Everything remembered since the last time, in the order it happened."""
-        served: list[Served] = []
-        failed: list[Failed] = []
-        for _ in range(len(self._buffer)):
-            record = self._buffer.popleft()
-            if isinstance(record, Served):
-                served.append(record)
-                self._taken += record.rows
-            else:
-                failed.append(record)
+    @property
+    def oldest(self) -> datetime | None:
+        """When the first of them was answered."""
+        try:
+            return self._buffer[0].at
+        except IndexError:
+            return None
+
+    def take(self) -> tuple[list[Served], Counter[Failed], dict[LiveVariant, Lost]]:
+        """Everything remembered since the last time, in the order it happened; failures with their numbers."""
+        served = [self._buffer.popleft() for _ in range(len(self._buffer))]
+        self._taken += sum(record.rows for record in served)
         with self._lock:
+            failed, self._failed = self._failed, Counter()
             lost, self._lost = self._lost, {}
         return served, failed, lost
 

@@ -6,9 +6,12 @@ import fcntl
 import logging
 import shutil
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
+from threading import Lock
 from typing import IO
 
+from loopwright.core.clock import Clock
 from loopwright.errors import LoopwrightError
 from loopwright.ports.storage import Storage
 
@@ -21,28 +24,39 @@ class Spool:
     The folder is this process's own, held by a lock; those of dead processes beside it are sent as well.
     """
 
-    def __init__(self, root: Path, owner: str, storage: Storage, limit: int) -> None:
+    def __init__(self, root: Path, owner: str, storage: Storage, limit: int, clock: Clock) -> None:
         self._root = root / "outgoing"
         self._own = self._root / owner
         self._own.mkdir(parents=True, exist_ok=True)
         self._lock = _lock(self._own)
         self._storage = storage
         self._limit = limit
-        self._added = self._sent = 0  # each is changed by one thread alone: the one that writes, the one that sends
+        self._clock = clock
+        self._adding = Lock()
+        left = tuple(_objects(self._own))
+        self._since = dict.fromkeys(left, clock.now())
+        # The one is changed under the lock, the other by the thread that sends.
+        self._added, self._sent = sum(path.stat().st_size for path in left), 0
         self.away: str | None = None
 
     def add(self, key: str, data: bytes) -> bool:
         """Keep an object until it is sent; False where the spool is full or the disk refuses: then it is not kept."""
+        path = self._own / key
+        with self._adding:
+            return path in self._since or self._keep(path, data)
+
+    def _keep(self, path: Path, data: bytes) -> bool:
         if self.waiting_bytes + len(data) > self._limit:
             return False
-        path = self._own / key
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             partial = path.with_name(f"{path.name}{_PARTIAL}")
             partial.write_bytes(data)
+            self._since[path] = self._clock.now()  # before it can be sent, which ends it
             partial.replace(path)
         except OSError as error:
             log.warning("the spool %s refuses: %s", self._own, error)
+            self._since.pop(path, None)
             return False
         self._added += len(data)
         return True
@@ -55,6 +69,7 @@ class Spool:
                 self._storage.upload(path.relative_to(self._own).as_posix(), path)
                 path.unlink()
                 self._sent += size
+                self._since.pop(path, None)
         except (LoopwrightError, OSError) as error:
             if self.away is None:
                 log.warning("captures wait in %s: %s", self._own, error)
@@ -81,6 +96,11 @@ class Spool:
     @property
     def waiting_bytes(self) -> int:
         return self._added - self._sent
+
+    @property
+    def oldest(self) -> datetime | None:
+        """When the first of the objects that wait was added."""
+        return next(iter(tuple(self._since.values())), None)
 
     def _send_left(self, folder: Path) -> None:
         try:

@@ -38,10 +38,10 @@ class Windows:
         """Count answered requests of one window, however late they come."""
         self._window((batch.live, place)).serve(batch)
 
-    def fail(self, failure: Failed) -> None:
-        """Count a request that was not answered."""
+    def fail(self, failure: Failed, requests: int = 1) -> None:
+        """Count requests that were not answered."""
         errors = self._window((failure.live, self.place(failure.at))).errors
-        errors[failure.kind] = errors.get(failure.kind, 0) + 1
+        errors[failure.kind] = errors.get(failure.kind, 0) + requests
 
     def drop(self, live: LiveVariant, at: datetime, rows: int, *, requests: int = 0) -> None:
         """Count rows whose capture is lost, and requests of which nothing else is known."""
@@ -120,6 +120,7 @@ class _Window:
             latency=tuple(self.latency.tolist()),
             columns={name: _frozen(counts) for name, counts in self.columns.items()},
             dropped=self.dropped,
+            shadow=live.variant.shadow,
         )
 
 

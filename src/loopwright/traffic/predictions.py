@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-FIELDS = ("prediction_id", "endpoint", "revision", "variant", "version", "at", "key", "latency_ms")
-"""The columns every segment begins with. `prediction_id` is `<request id>` or `<request id>:<row>` where rows > 1."""
+FIELDS = ("prediction_id", "endpoint", "revision", "variant", "version", "at", "key", "latency_ms", "shadow")
+"""The columns every segment begins with. `prediction_id` is `<request id>` or `<request id>:<row>` where rows > 1.
+`shadow` says that the variant saw a copy, and another one answered under the same id; early segments lack it.
+"""
 
 INPUT = "input."
 OUTPUT = "output."

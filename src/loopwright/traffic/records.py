@@ -12,13 +12,17 @@ from loopwright.core.digest import digest_bytes
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Variant:
-    """A model version behind an endpoint. `bundle` is the object-store folder of its files; `weight` is in percent."""
+    """A model version behind an endpoint. `bundle` is the object-store folder of its files; `weight` is in percent.
+
+    A `shadow` answers nobody: it gets a copy of that percentage of the requests once they are answered.
+    """
 
     name: str
     version: int
     bundle: str
     bundle_digest: str
     weight: int
+    shadow: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,6 +52,15 @@ class EndpointRevision:
     cause: str
     at: datetime
     previous: str
+
+    @property
+    def answering(self) -> tuple[Variant, ...]:
+        """The variants that requests are shared out among."""
+        return tuple(one for one in self.variants if not one.shadow)
+
+    @property
+    def shadows(self) -> tuple[Variant, ...]:
+        return tuple(one for one in self.variants if one.shadow)
 
     def variant(self, name: str) -> Variant | None:
         return next((one for one in self.variants if one.name == name), None)

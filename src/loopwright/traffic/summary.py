@@ -25,7 +25,8 @@ class WindowSummary:
 
     `requests` are those answered, `rows` theirs in all; `errors` counts the others by kind (`request`, `model`,
     `overload`); `latency` has one count per `LATENCY_EDGES_MS` and a last one above them; `columns` are counts of
-    `input.<column>` and `output.<name>` on the bundle's bins.
+    `input.<column>` and `output.<name>` on the bundle's bins. A `shadow` answered nobody: its requests are copies of
+    those that another variant answered.
     """
 
     endpoint: str
@@ -40,6 +41,7 @@ class WindowSummary:
     latency: tuple[int, ...] = ()
     columns: dict[str, ColumnCounts] = field(default_factory=dict)
     dropped: int = 0
+    shadow: bool = False
 
 
 def summaries_folder(endpoint: str) -> str:
@@ -79,6 +81,7 @@ def merge(summaries: Iterable[WindowSummary]) -> WindowSummary | None:
         latency=_sum(one.latency for one in kept),
         columns=columns,
         dropped=sum(one.dropped for one in kept),
+        shadow=last.shadow,
     )
 
 
