@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from loopwright.adapters.obstore.storage import open_storage
+from loopwright.bootstrap.extras import make_extras
 from loopwright.bootstrap.predictor import load_predictor
 from loopwright.bundle.read import verify_bundle
+from loopwright.core.codec import from_json
 from loopwright.errors import LoopwrightError, SettingsError, StorageError
 from loopwright.ports.storage import Storage, fetch_folder
 from loopwright.serving.alone import BundleStorage, served_as
@@ -31,7 +33,7 @@ def serve(options: ServerOptions) -> None:
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     with _bundle_folder(options) as folder:
-        run_server(replace(options, bundle=folder), _open_store, load_predictor)
+        run_server(replace(options, bundle=folder), _open_store, load_predictor, make_extras(options))
 
 
 def sagemaker_options(environment: Mapping[str, str]) -> dict[str, Any]:
@@ -50,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = vars(_parser().parse_args(arguments))
     given["endpoints"] = tuple(given["endpoints"]) if "endpoints" in given else None
     try:
-        serve(ServerOptions(token=os.environ.get("LOOPWRIGHT_TOKEN") or None, **given))
+        serve(ServerOptions(**given, **_secrets(os.environ)))
     except LoopwrightError as error:
         sys.stderr.write(f"{error.message}\n{error.remedy}\n")
         return 1
@@ -93,6 +95,17 @@ def _open_store(options: ServerOptions) -> Storage:
     return BundleStorage(Path(options.bundle), identity, kept)
 
 
+def _secrets(environment: Mapping[str, str]) -> dict[str, Any]:
+    """The tokens, which no command line shows. Raises `SettingsError`."""
+    try:
+        tokens = from_json((environment.get("LOOPWRIGHT_ENDPOINT_TOKENS") or "{}").encode(), dict[str, str])
+    except ValueError:
+        raise SettingsError(
+            "LOOPWRIGHT_ENDPOINT_TOKENS is no object of endpoints and tokens", remedy='write {"<endpoint>": "<token>"}'
+        ) from None
+    return {"token": environment.get("LOOPWRIGHT_TOKEN") or None, "endpoint_tokens": tokens}
+
+
 def _number(environment: Mapping[str, str], name: str) -> int:
     said = environment.get(name, "").strip()
     if said and not said.isdecimal():
@@ -114,6 +127,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", help="beyond loopback LOOPWRIGHT_TOKEN must be set")
     parser.add_argument("--trusted-network", action="store_true", help="beyond loopback ask for no token all the same")
     parser.add_argument("--port", type=int, help="0 for any free one")
+    parser.add_argument(
+        "--grpc-port", type=int, help="speak Open Inference Protocol v2 over gRPC too; 0: any free port"
+    )
+    parser.add_argument("--tls-certificate", type=Path, help="the certificate in PEM: every door speaks TLS only")
+    parser.add_argument("--tls-key", type=Path, help="its key in PEM, without a password")
     parser.add_argument("--workers", type=int, help="how many processes answer")
     parser.add_argument("--threads", type=int, help="the threads of each; 0 shares out the cores")
     parser.add_argument("--spool", type=Path, help="the local folder of captures and bundle copies")
@@ -121,6 +139,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--poll", dest="poll_seconds", type=float, help="seconds between looks at the store")
     parser.add_argument("--name", dest="server_name", help="what the server calls itself")
     parser.add_argument("--no-pickle", dest="allow_pickle", action="store_false", help="refuse bundles with pickles")
+    parser.add_argument("--flush", choices=("background", "answer"), help="when captures go to the store")
+    parser.add_argument("--log", choices=("text", "json"), help="how the server writes its log")
     parser.add_argument("--with-parent", action="store_true", help="stop when the starting process is gone")
     return parser
 

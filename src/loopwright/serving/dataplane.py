@@ -14,6 +14,7 @@ import numpy as np
 from loopwright.bundle.outputs import Outputs
 from loopwright.core.clock import Clock
 from loopwright.errors import HostingError, LoopwrightError, NotFoundError, RequestError
+from loopwright.ports.tracing import Span
 from loopwright.serving.batching import Gone
 from loopwright.serving.endpoints import Endpoints, LiveEndpoint, LiveVariant
 from loopwright.serving.recorder import Failed, Recorder, Served
@@ -30,7 +31,8 @@ Read = Callable[[LiveEndpoint], tuple[Rows, str | None]]
 class Call:
     """What surrounds the rows. `variant` and `version` name who should answer, `key` whose request it is.
 
-    `began` and `deadline` are moments of `time.perf_counter()`; `gone` ends when the client has left.
+    `began` and `deadline` are moments of `time.perf_counter()`; `gone` ends when the client has left. `span` is there
+    where requests are traced.
     """
 
     endpoint: str | None
@@ -41,6 +43,7 @@ class Call:
     version: str | None = None
     deadline: float | None = None
     gone: Gone | None = None
+    span: Span | None = None
 
 
 @dataclass(slots=True)
@@ -100,6 +103,8 @@ class Dataplane:
                 rows.columns, self._counted(rows), deadline=call.deadline, gone=call.gone
             )
         except LoopwrightError as error:
+            if call.span is not None:
+                _tell(call.span, endpoint, live)
             self._recorder.failed(Failed(live or endpoint.route(call.key or ""), self._clock.now(), error_kind(error)))
             raise
         finally:
@@ -108,6 +113,8 @@ class Dataplane:
         self._recorder.served(
             Served(live, prediction_id, rows.count, self._clock.now(), call.key, latency, rows.columns, outputs)
         )
+        if call.span is not None:
+            _tell(call.span, endpoint, live, rows=rows.count, prediction_id=prediction_id)
         return Answer(prediction_id, outputs, live)
 
     def refused(self, call: Call, error: LoopwrightError) -> None:
@@ -145,6 +152,13 @@ def error_kind(error: LoopwrightError) -> str:
     if isinstance(error, RequestError | NotFoundError):
         return "request"
     return "overload" if isinstance(error, HostingError) else "model"
+
+
+def _tell(span: Span, endpoint: LiveEndpoint, live: LiveVariant | None, **facts: str | int) -> None:
+    facts["endpoint"] = endpoint.revision.endpoint
+    if live is not None:
+        facts |= {"variant": live.variant.name, "version": live.variant.version, "revision": live.revision.number}
+    span.tell({f"loopwright.{name}": value for name, value in facts.items()})
 
 
 def _first_key(endpoint: LiveEndpoint, rows: Rows) -> str | None:

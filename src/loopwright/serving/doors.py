@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hmac
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
 from typing import Any
@@ -14,17 +14,22 @@ from typing import Any
 import orjson
 
 from loopwright.errors import HostingError, LoopwrightError, NotFoundError, RequestError
+from loopwright.ports.tracing import Tracing
 from loopwright.serving import protocol_v2, sagemaker
 from loopwright.serving.background import Status
 from loopwright.serving.batching import DeadlineError, OverloadError
 from loopwright.serving.body import BodyTooLargeError, read_body
+from loopwright.serving.colleagues import Colleagues
 from loopwright.serving.compression import WORTH, UnsupportedMediaError, packed, unpacked
 from loopwright.serving.dataplane import Answer, Call, Dataplane, error_kind
 from loopwright.serving.endpoints import Endpoints, LiveEndpoint
 from loopwright.serving.invocations import decode_rows, encode_rows
+from loopwright.serving.logs import log_refusal
+from loopwright.serving.metrics import CONTENT_TYPE
+from loopwright.serving.outcomes import OutcomesTold
 from loopwright.serving.rsgi import HTTPProtocol, ProtocolClosed, Scope
 from loopwright.serving.tabular import Rows, shown
-from loopwright.serving.totals import Totals
+from loopwright.serving.tokens import Tokens
 
 log = logging.getLogger("loopwright.serving")
 
@@ -40,27 +45,38 @@ class Reply:
     body: bytes
 
 
+Infer = Callable[[Scope, Call, HTTPProtocol], Awaitable[Reply]]
+"""Answers a request to an endpoint."""
+
+
 class Doors:
-    """One HTTP request to one reply. `gauges` are figures of the moment, for `/metrics`."""
+    """One HTTP request to one reply. `tell` keeps outcomes of an endpoint; `flush` is done before each answer."""
 
     def __init__(
         self,
         plane: Dataplane,
         endpoints: Endpoints,
         status: Status,
-        totals: Totals,
-        gauges: Callable[[], dict[str, float]],
+        colleagues: Colleagues,
+        tell: Callable[[str, bytes, str], OutcomesTold],
         *,
-        token: str | None,
+        tokens: Tokens | None,
+        tracing: Tracing | None,
         max_body: int,
+        server: str,
+        flush: Callable[[], object] | None = None,
     ) -> None:
         self._plane = plane
         self._endpoints = endpoints
         self._status = status
-        self._totals = totals
-        self._gauges = gauges
-        self._authorization = f"Bearer {token}".encode() if token else None
+        self._colleagues = colleagues
+        self._tell = tell
+        self._flush = flush
+        self._tokens = tokens
+        self._to_infer: Infer = self._infer if tracing is None else partial(self._traced, tracing, self._infer)
+        self._to_invoke: Infer = self._invoke if tracing is None else partial(self._traced, tracing, self._invoke)
         self._max_body = max_body
+        self._server = server
         self._pages: dict[str, Callable[[], Reply]] = {
             "/v2": lambda: _json(200, _SERVER),
             "/v2/": lambda: _json(200, _SERVER),
@@ -88,8 +104,12 @@ class Doors:
         except Exception:
             log.exception("%s %s", scope.method, scope.path)
             reply = _json(500, {"error": "the server failed at this request", "kind": "server"})
+        if reply.status >= 400:
+            _log(scope, reply)
         if reply.status >= 400 and scope.path.endswith("/invocations"):
             _explain_to_sagemaker(reply)
+        if self._flush and scope.method == "POST":
+            await asyncio.get_running_loop().run_in_executor(None, self._flush)
         proto.response_bytes(reply.status, reply.headers, reply.body)
 
     async def _reply(self, scope: Scope, proto: HTTPProtocol, began: float) -> Reply:
@@ -97,14 +117,17 @@ class Doors:
         health = self._health.get(path)
         if health is not None:
             return health() if scope.method == "GET" else _not_allowed(scope, "GET")
-        if self._authorization and not hmac.compare_digest(_header(scope, "authorization"), self._authorization):
+        parts = path.split("/")
+        if self._tokens is not None and not self._tokens.allow(
+            scope.headers.get("authorization"), self._asked(parts, scope)
+        ):
             return _json(
                 401, {"error": "a bearer token is required", "kind": "request"}, ("www-authenticate", "Bearer")
             )
-        infer = self._inference(path.split("/"), scope, began)
+        infer = self._inference(parts, scope, began)
         if infer is not None:
             return await infer(proto) if scope.method == "POST" else _not_allowed(scope, "POST")
-        page = self._pages.get(path) or self._model_page(path.split("/"))
+        page = self._pages.get(path) or self._model_page(parts)
         if page is None:
             raise NotFoundError(f"there is no {shown(path)}", remedy="see /v2, /ping, /invocations, /status")
         return page() if scope.method == "GET" else _not_allowed(scope, "GET")
@@ -114,14 +137,29 @@ class Doors:
     ) -> Callable[[HTTPProtocol], Awaitable[Reply]] | None:
         match parts:
             case ["", "v2", "models", name, "infer"]:
-                return partial(self._infer, scope, Call(name, began))
+                return partial(self._to_infer, scope, Call(name, began))
             case ["", "v2", "models", name, "versions", number, "infer"]:
-                return partial(self._infer, scope, Call(name, began, version=number))
+                return partial(self._to_infer, scope, Call(name, began, version=number))
             case ["", "endpoints", name, "invocations"]:
-                return partial(self._invoke, scope, Call(name, began))
+                return partial(self._to_invoke, scope, Call(name, began))
+            case ["", "endpoints", name, "outcomes"]:
+                return partial(self._outcomes, scope, name)
             case ["", "invocations"]:
-                return partial(self._invoke, scope, Call(scope.headers.get("x-loopwright-endpoint"), began))
+                return partial(self._to_invoke, scope, Call(scope.headers.get("x-loopwright-endpoint"), began))
         return None
+
+    async def _traced(self, tracing: Tracing, infer: Infer, scope: Scope, call: Call, proto: HTTPProtocol) -> Reply:
+        headers, fault = scope.headers, "server"
+        call.span = span = tracing.begin(call.endpoint, headers.get("traceparent"), headers.get("tracestate"))
+        try:
+            reply = await infer(scope, call, proto)
+            fault = ""
+        except LoopwrightError as error:
+            reply, fault = _refusal(error), error_kind(error)
+        finally:
+            span.end(fault)
+        reply.headers.append(("traceparent", span.traceparent))
+        return reply
 
     async def _infer(self, scope: Scope, call: Call, proto: HTTPProtocol) -> Reply:
         """Open Inference Protocol v2."""
@@ -168,6 +206,16 @@ class Doors:
             headers.append((sagemaker.ATTRIBUTES, attributes))
         return _packed(scope, headers, encoded)
 
+    async def _outcomes(self, scope: Scope, name: str, proto: HTTPProtocol) -> Reply:
+        """Ground truth: 202, since it lies in the store a moment later."""
+        endpoint = self._plane.endpoint(name).revision.endpoint
+        body = await read_body(scope, proto, self._max_body)
+        kind = scope.headers.get("content-type") or ""
+        told = await asyncio.get_running_loop().run_in_executor(None, self._tell, endpoint, body, kind)
+        if told.kept == 0:
+            return _json(400, {"error": told.errors[0], "kind": "request", **asdict(told)})
+        return _json(202, asdict(told))
+
     async def _body(self, scope: Scope, proto: HTTPProtocol, call: Call) -> bytes:
         call.gone = proto.client_disconnect
         try:
@@ -177,6 +225,16 @@ class Doors:
         except LoopwrightError as error:
             self._plane.refused(call, error)
             raise
+
+    def _asked(self, parts: list[str], scope: Scope) -> str | None:
+        """The endpoint that is asked; None for the server itself."""
+        match parts:
+            case ["", "endpoints", name, *_] | ["", "v2", "models", name, *_]:
+                return name
+            case ["", "invocations"]:
+                live = self._endpoints.live
+                return scope.headers.get("x-loopwright-endpoint") or (next(iter(live)) if len(live) == 1 else None)
+        return None
 
     def _model_page(self, parts: list[str]) -> Callable[[], Reply] | None:
         match parts:
@@ -221,8 +279,7 @@ class Doors:
         )
 
     def _metrics_page(self) -> Reply:
-        text = self._totals.prometheus(self._status.server, self._gauges())
-        return Reply(200, [("content-type", "text/plain; version=0.0.4; charset=utf-8")], text.encode())
+        return Reply(200, [("content-type", CONTENT_TYPE)], self._colleagues.prometheus(self._server).encode())
 
 
 def _surround(call: Call, scope: Scope) -> None:
@@ -267,6 +324,12 @@ def _refusal(error: LoopwrightError) -> Reply:
     return _json(422, body)
 
 
+def _log(scope: Scope, reply: Reply) -> None:
+    headers = scope.headers
+    given = headers.get("x-loopwright-prediction-id") or headers.get("x-amzn-sagemaker-inference-id")
+    log_refusal(scope, reply.status, orjson.loads(reply.body)["error"], given)
+
+
 def _explain_to_sagemaker(reply: Reply) -> None:
     body, header = sagemaker.refusal(reply.status, orjson.loads(reply.body))
     reply.body = orjson.dumps(body)
@@ -280,10 +343,6 @@ def _not_allowed(scope: Scope, method: str) -> Reply:
 
 def _json(status: int, body: Any, *headers: tuple[str, str]) -> Reply:
     return Reply(status, [("content-type", "application/json"), *headers], orjson.dumps(body))
-
-
-def _header(scope: Scope, name: str) -> bytes:
-    return (scope.headers.get(name) or "").encode("utf-8", "replace")
 
 
 _SERVER = {"name": "loopwright", "version": version("loopwright"), "extensions": ["binary_tensor_data"]}

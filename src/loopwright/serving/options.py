@@ -6,11 +6,15 @@ import os
 import re
 import socket
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from loopwright.core.cores import available_cores
+from loopwright.core.tls import check_certificate
 from loopwright.errors import HostingError
+from loopwright.serving.logs import LogFormat
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -23,8 +27,13 @@ class ServerOptions:
     `alone.served_as`), and what is captured goes to `storage_url` where there is one. A worker predicts in `threads`;
     0 shares the cores out evenly.
 
+    `token` opens everything, one of the `endpoint_tokens` the endpoint it is the value of. With a `tls_certificate` and
+    its `tls_key` all doors speak TLS only. At a `grpc_port` Open Inference Protocol v2 is spoken over gRPC.
+
     Times are in seconds. `max_body` is in bytes; `buffer_rows` are kept in memory at most until they are written, and
-    `spool_bytes` on disk until the store takes them; beyond either, captures are dropped and counted. A server that
+    `spool_bytes` on disk until the store takes them; beyond either, captures are dropped and counted. So are copies for
+    shadows beyond `shadow_rows`. On a host that freezes between requests, `flush` what was captured before each
+    `answer`. The workers tell each other their counts in the folder `totals`, which the supervisor makes. A server that
     ends `with_parent` stops when the process that started it is gone. Beyond loopback a token is required, but on a
     `trusted_network`, which lets in nobody but those who may ask.
     """
@@ -40,19 +49,28 @@ class ServerOptions:
     threads: int = 0
     server_name: str | None = None
     token: str | None = None
+    endpoint_tokens: Mapping[str, str] = field(default_factory=dict)
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    grpc_port: int | None = None
     trusted_network: bool = False
     window_seconds: float = 60.0
     poll_seconds: float = 0.5
     flush_seconds: float = 1.0
+    flush: Literal["background", "answer"] = "background"
     drain_seconds: int = 30
     max_body: int = 32 * 1024 * 1024
     max_rows: int = 100_000
     buffer_rows: int = 100_000
+    shadow_rows: int = 10_000
     spool_bytes: int = 1024 * 1024 * 1024
     allow_pickle: bool = True
     with_parent: bool = False
+    log: LogFormat = "text"
+    totals: Path | None = None
 
     def __post_init__(self) -> None:
+        check_certificate(self.tls_certificate, self.tls_key)
         if not (self.storage_url or self.bundle):
             raise HostingError("the inference server has nothing to serve", remedy="name a store, or a bundle")
         if self.bundle and self.endpoints:

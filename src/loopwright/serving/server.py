@@ -7,17 +7,20 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from granian.constants import Interfaces
+from granian.constants import Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.server.mp import MPServer
 
 from loopwright.errors import HostingError, LoopwrightError
+from loopwright.serving.colleagues import meeting_place
+from loopwright.serving.logs import set_log_format
 from loopwright.serving.options import ServerOptions
-from loopwright.serving.worker import LoadPredictor, OpenStorage, make_worker
+from loopwright.serving.worker import Extras, LoadPredictor, OpenStorage, make_worker
 
 log = logging.getLogger("loopwright.serving")
 
@@ -25,16 +28,22 @@ CANNOT_START = 78
 """The exit status of a worker that would fail again however often it is started."""
 
 
-def run_server(options: ServerOptions, open_storage: OpenStorage, load: LoadPredictor) -> None:
+def run_server(options: ServerOptions, open_storage: OpenStorage, load: LoadPredictor, extras: Extras) -> None:
     """Serve until SIGTERM or SIGINT; then drain, flush and return.
 
-    `open_storage` and `load` are called in each worker, so they must be importable. Raises `HostingError` where the
-    port is taken or a worker cannot start.
+    `open_storage`, `load` and `extras` are called in each worker, so they must be importable. Raises `HostingError`
+    where a port is taken or a worker cannot start.
     """
+    set_log_format(options.log)
     options = replace(options, port=_free_port(options.host, options.port), server_name=options.name)
+    if options.grpc_port is not None:
+        options = replace(options, grpc_port=_free_port(options.host, options.grpc_port, "grpc_port"))
     server = Supervisor(options)
-    log.info("inference server on http://%s:%d, %d workers", options.host, options.port, options.workers)
-    server.serve(target_loader=partial(_worker, options, open_storage, load), wrap_loader=False)
+    log.info("inference server on %s, %d workers", ", ".join(_addresses(options)), options.workers)
+    with meeting_place(options.spool) as totals:
+        told = replace(options, totals=totals)
+        worker = partial(_worker, told, open_storage, load, extras)
+        server.serve(target_loader=worker, wrap_loader=False)
     if server.refused:
         raise HostingError("the inference server's workers cannot start", remedy="the log above says why")
 
@@ -55,6 +64,9 @@ class Supervisor(MPServer):
             http1_settings=HTTP1Settings(header_read_timeout=15_000),
             log_enabled=False,
             workers_kill_timeout=options.drain_seconds,
+            ssl_cert=options.tls_certificate,
+            ssl_key=options.tls_key,
+            ssl_protocol_min=SSLProtocols.tls12,
         )
         self.refused = False
         self._with_parent = options.with_parent
@@ -88,16 +100,23 @@ class Supervisor(MPServer):
         self._respawn_workers([idx], spawn_target, target_loader)
 
 
-def _worker(options: ServerOptions, open_storage: OpenStorage, load: LoadPredictor, number: int) -> Any:
+def _worker(options: ServerOptions, open_storage: OpenStorage, load: LoadPredictor, extras: Extras, number: int) -> Any:
+    set_log_format(options.log)
     try:
-        return make_worker(options, open_storage, load, number)
+        return make_worker(options, open_storage, load, extras, number)
     except (LoopwrightError, OSError) as error:
         log.error("worker %d cannot start: %s", number, error)
         sys.stderr.flush()
         os._exit(CANNOT_START)
 
 
-def _free_port(host: str, port: int) -> int:
+def _addresses(options: ServerOptions) -> Iterator[str]:
+    yield f"{'https' if options.tls_certificate else 'http'}://{options.host}:{options.port}"
+    if options.grpc_port is not None:
+        yield f"gRPC {options.host}:{options.grpc_port}"
+
+
+def _free_port(host: str, port: int, setting: str = "inference_port") -> int:
     """`port`, or any free one for 0. Workers share the port among themselves, so it is tried here, unshared."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -109,5 +128,5 @@ def _free_port(host: str, port: int) -> int:
         reason = getattr(error, "strerror", None) or error
         raise HostingError(
             f"the inference server cannot listen on {host}:{port}: {reason}",
-            remedy="stop what listens there, or choose another port (inference_port)",
+            remedy=f"stop what listens there, or choose another port ({setting})",
         ) from None

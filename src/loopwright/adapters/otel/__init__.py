@@ -1,0 +1,1 @@
+"""OpenTelemetry: spans of inference requests, sent by OTLP over HTTP."""
