@@ -201,6 +201,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@pytest.fixture(scope="session")
+def kit() -> Any:
+    """This module, for tests that make their own projects and servers."""
+    return sys.modules[__name__]
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     return Project(tmp_path)

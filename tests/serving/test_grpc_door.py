@@ -19,11 +19,6 @@ METHOD = "/inference.GRPCInferenceService/ModelInfer"
 
 
 @pytest.fixture(scope="module")
-def kit(request: pytest.FixtureRequest) -> Any:
-    return next(plugin for plugin in request.config.pluginmanager.get_plugins() if hasattr(plugin, "start_server"))
-
-
-@pytest.fixture(scope="module")
 def server(kit: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A regression with two variants (`demand`) and a three-class model, and two workers on one gRPC port."""
     project = kit.Project(tmp_path_factory.mktemp("project"))
