@@ -9,11 +9,13 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from loopwright.bootstrap.platform import Platform
 from loopwright.core.event import Event
+from loopwright.data.compaction import compact
 from loopwright.data.newness import SourceWatch
 from loopwright.declare import Declaration, Model
 from loopwright.errors import LoopwrightError, NotFoundError
@@ -22,6 +24,7 @@ from loopwright.ports.tracking import Tracking
 from loopwright.project import DeclaredModel, write_declared
 from loopwright.registry.projection import project_aliases, project_run
 from loopwright.retraining.records import RetrainRequest, SourceState
+from loopwright.rollout import ledger
 from loopwright.rollout.records import Rollout
 from loopwright.runs.records import Claim, Run
 from loopwright.runs.service import LeaseLostError
@@ -43,6 +46,8 @@ SHOWN = (
 )
 """Events after which the tracking store is brought up to date."""
 
+COMPACT_EVERY = timedelta(minutes=10)
+
 
 @dataclass
 class Beat:
@@ -62,6 +67,7 @@ class Worker:
         self._watch = SourceWatch(platform.root, platform.storage, self._scratch, platform.clock)
         self._declared: list[DeclaredModel] | None = None
         self._logged: dict[str, str] = {}
+        self._compacted: datetime | None = None
         self._release_dead_workers()
 
     def work(self, *, run_id: str | None = None, only: str | None = None) -> Run | None:
@@ -99,6 +105,8 @@ class Worker:
                     beat.done.append(_answered(request))
         with self._turn(beat, "tracking"):
             self.show()
+        with self._turn(beat, "compaction"):
+            beat.done += self._compact()
         with self._turn(beat, "retention"):
             swept = platform.retention.tick()
             if swept is not None and swept.removed:
@@ -109,6 +117,21 @@ class Worker:
             for notifier in platform.notifiers:
                 platform.monitors.tell(notifier)
         return beat
+
+    def _compact(self) -> list[str]:
+        """Put captures together, unless that was done in the last ten minutes or another process is at it."""
+        platform, now = self.platform, self.platform.clock.now()
+        if self._compacted is not None and now - self._compacted < COMPACT_EVERY:
+            return []
+        with alone(platform.state, "compaction") as ours:
+            if not ours:
+                return []
+            self._compacted = now
+            self._scratch.mkdir(parents=True, exist_ok=True)
+            counts = {
+                name: compact(platform.storage, name, now, self._scratch) for name in ledger.endpoints(platform.storage)
+            }
+        return [f"{name}: captures of {hours} hours were put together" for name, hours in counts.items() if hours]
 
     def show(self) -> None:
         """Bring the tracking store up to date with what has happened since the last time, unless another process does.

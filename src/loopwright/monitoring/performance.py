@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from loopwright.bundle.records import MANIFEST, Manifest
 from loopwright.bundle.values import category_text
 from loopwright.core.clock import parse_duration
 from loopwright.core.codec import from_json
-from loopwright.errors import DataError
+from loopwright.data.captures import look_at_captures
+from loopwright.errors import DataError, NotFoundError
 from loopwright.evaluation.tasks import TASKS
 from loopwright.monitoring.records import Performance, PerformanceReport
 from loopwright.monitoring.windows import window_of
@@ -22,8 +24,9 @@ from loopwright.ports.storage import Storage
 from loopwright.registry.service import Registry
 from loopwright.statistics.metrics import metrics
 from loopwright.traffic.outcomes import Outcome, decode_outcomes, outcomes_folder
-from loopwright.traffic.predictions import OUTPUT, predictions_folder
+from loopwright.traffic.predictions import OUTPUT
 
+_ATTEMPTS = 3
 _FACTS = ("prediction_id", "version", "at", "key", "shadow")
 
 
@@ -63,9 +66,18 @@ def _predictions(
     storage: Storage, model: str, since: datetime, until: datetime, scratch: Path
 ) -> dict[int, pl.DataFrame]:
     """Captured predictions of the period by version: its facts and outputs."""
+    for _ in range(_ATTEMPTS - 1):
+        with suppress(NotFoundError):  # replaced and deleted while it was read
+            return _read_predictions(storage, model, since, until, scratch)
+    return _read_predictions(storage, model, since, until, scratch)
+
+
+def _read_predictions(
+    storage: Storage, model: str, since: datetime, until: datetime, scratch: Path
+) -> dict[int, pl.DataFrame]:
     frames: dict[int, list[pl.DataFrame]] = {}
     # A segment lies in the folder of its first record's day, so one of yesterday's may reach into the period.
-    for key in _keys(storage, predictions_folder(model), since - timedelta(days=1), until):
+    for key in look_at_captures(storage, model, (since - timedelta(days=1)).date(), until.date()).keys:
         path = storage.fetch(key, scratch)
         names = pl.read_parquet_schema(path)
         frame = pl.read_parquet(path, columns=[name for name in names if name in _FACTS or name.startswith(OUTPUT)])
