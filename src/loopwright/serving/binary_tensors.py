@@ -38,7 +38,8 @@ def read_tensor(name: str, datatype: Datatype, count: int, raw: Raw) -> Values:
         )
     array: NDArray[Any] = np.frombuffer(raw, dtype=dtype)
     if datatype == "BOOL":
-        return array != 0  # a byte beyond 0 and 1 would be no truth value to NumPy
+        truths: NDArray[np.bool_] = array != 0  # a byte beyond 0 and 1 would be no truth value to NumPy
+        return truths
     return _widened(array) if datatype == "BF16" else array
 
 
@@ -51,17 +52,24 @@ def write_tensor(values: NDArray[np.generic]) -> bytes:
 
 def write_texts(texts: Iterable[str]) -> bytes:
     """Each text in UTF-8 behind its length."""
-    encoded = [text.encode("utf-8", "replace") for text in texts]
-    return b"".join(part for text in encoded for part in (_LENGTH.pack(len(text)), text))
+    listed = list(texts)
+    written = {text: _with_length(text.encode("utf-8", "replace")) for text in set(listed)}  # labels are few
+    return b"".join(map(written.__getitem__, listed))
 
 
 def datatype_of(values: NDArray[np.generic]) -> Datatype:
     """The protocol's name of the array's type; BYTES for texts."""
-    return _NAMES.get(values.dtype.str[1:], "BYTES")
+    name: Datatype = _NAMES.get(values.dtype.str[1:], "BYTES")
+    return name
+
+
+def _with_length(text: bytes) -> bytes:
+    return _LENGTH.pack(len(text)) + text
 
 
 def _texts(name: str, count: int, raw: Raw) -> list[Any]:
-    data, end, place, found = bytes(raw), len(raw), 0, []
+    data, end, place = bytes(raw), len(raw), 0
+    found: list[Any] = []
     try:
         while place < end:
             start = place + 4

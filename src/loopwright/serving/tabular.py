@@ -51,24 +51,15 @@ def from_records(records: Sequence[Any], signature: Signature, what: str) -> Row
     """Rows as objects, or as lists of values in the signature's order. Raises `RequestError` naming row and column."""
     if records and isinstance(records[0], list):
         return from_positions(records, [one.name for one in signature.inputs], what)
-    for number, record in enumerate(records):
+    for number, record in enumerate(records if set(map(type, records)) != {dict} else ()):
         if not isinstance(record, dict):
             raise RequestError(
                 f"{what}: row {number + 1} is {shown(record)}",
                 remedy="send each row as an object of columns and values",
             )
-    columns: dict[str, Values] = {}
-    present = (
-        {name for record in records for name in record} if len(records) > 1 else set(records[0] if records else ())
-    )
-    for one in signature.inputs:
-        if one.required and one.name in present:
-            columns[one.name] = _required(records, one.name, what)
-        elif one.name in present:
-            columns[one.name] = [record.get(one.name) for record in records]
-    for name in present - columns.keys():
-        columns[name] = [record.get(name) for record in records]
-    return Rows(columns, len(records))
+    if len(records) == 1:
+        return Rows({name: [value] for name, value in records[0].items()}, 1)
+    return Rows(_alike(records) or _gathered(records, signature, what), len(records))
 
 
 def from_positions(rows: Sequence[Any], names: Sequence[str], what: str) -> Rows:
@@ -97,6 +88,24 @@ def key_text(value: Any) -> str | None:
         return category_text(value)
     except TypeError:
         return None
+
+
+def _alike(records: Sequence[dict[str, Any]]) -> dict[str, Values] | None:
+    """The columns of records that all have the same ones, as nearly all requests' have; None where they differ."""
+    if len(set(map(len, records))) != 1:
+        return None
+    try:
+        return {name: [record[name] for record in records] for name in records[0]}
+    except KeyError:
+        return None
+
+
+def _gathered(records: Sequence[dict[str, Any]], signature: Signature, what: str) -> dict[str, Values]:
+    present = {name for record in records for name in record}
+    columns: dict[str, Values] = {
+        one.name: _required(records, one.name, what) for one in signature.inputs if one.required and one.name in present
+    }
+    return columns | {name: [record.get(name) for record in records] for name in present - columns.keys()}
 
 
 def _in_array(values: Values) -> NDArray[Any]:
