@@ -166,6 +166,7 @@ class Background:
         """Stop the threads and write and send everything that is left."""
         self._shadows.end()
         self._stopping.set()
+        self._write()  # first of all: whoever stops this process may not wait for a thread or a store that hangs
         for thread in self._threads:
             thread.join(timeout=10)
         self._shadows.work()

@@ -18,7 +18,7 @@ from loopwright.ports.tracing import Tracing
 from loopwright.serving import protocol_v2, sagemaker
 from loopwright.serving.background import Status
 from loopwright.serving.batching import DeadlineError, OverloadError
-from loopwright.serving.body import BodyTooLargeError, read_body
+from loopwright.serving.body import Bodies, BodyTooLargeError, SlowBodyError
 from loopwright.serving.colleagues import Colleagues
 from loopwright.serving.compression import WORTH, UnsupportedMediaError, packed, unpacked
 from loopwright.serving.dataplane import Answer, Call, Dataplane, error_kind
@@ -62,7 +62,7 @@ class Doors:
         *,
         tokens: Tokens | None,
         tracing: Tracing | None,
-        max_body: int,
+        bodies: Bodies,
         server: str,
         flush: Callable[[], object] | None = None,
     ) -> None:
@@ -75,7 +75,7 @@ class Doors:
         self._tokens = tokens
         self._to_infer: Infer = self._infer if tracing is None else partial(self._traced, tracing, self._infer)
         self._to_invoke: Infer = self._invoke if tracing is None else partial(self._traced, tracing, self._invoke)
-        self._max_body = max_body
+        self._bodies = bodies
         self._server = server
         self._pages: dict[str, Callable[[], Reply]] = {
             "/v2": lambda: _json(200, _SERVER),
@@ -194,7 +194,7 @@ class Doors:
         def read(endpoint: LiveEndpoint) -> tuple[Rows, str | None]:
             nonlocal attributes
             attributes = sagemaker.attributes(scope.headers)
-            limits = {"max_rows": self._plane.max_rows, "max_bytes": self._max_body}
+            limits = {"max_rows": self._plane.max_rows, "max_bytes": self._bodies.limit}
             return decode_rows(body, content_type, endpoint.signature, **limits), None
 
         answer = await self._plane.infer(call, read)
@@ -209,7 +209,7 @@ class Doors:
     async def _outcomes(self, scope: Scope, name: str, proto: HTTPProtocol) -> Reply:
         """Ground truth: 202, since it lies in the store a moment later."""
         endpoint = self._plane.endpoint(name).revision.endpoint
-        body = await read_body(scope, proto, self._max_body)
+        body = await self._bodies.read(scope, proto)
         kind = scope.headers.get("content-type") or ""
         told = await asyncio.get_running_loop().run_in_executor(None, self._tell, endpoint, body, kind)
         if told.kept == 0:
@@ -219,9 +219,11 @@ class Doors:
     async def _body(self, scope: Scope, proto: HTTPProtocol, call: Call) -> bytes:
         call.gone = proto.client_disconnect
         try:
-            body = await read_body(scope, proto, self._max_body)
+            if (allowed := scope.headers.get("x-request-timeout-ms")) is not None:
+                call.deadline = call.began + _milliseconds(allowed) / 1000
+            body = await self._bodies.read(scope, proto)
             coding = scope.headers.get("content-encoding")
-            return unpacked(body, coding, self._max_body) if coding else body
+            return unpacked(body, coding, self._bodies.limit) if coding else body
         except LoopwrightError as error:
             self._plane.refused(call, error)
             raise
@@ -289,6 +291,14 @@ def _surround(call: Call, scope: Scope) -> None:
     call.prediction_id = headers.get("x-loopwright-prediction-id")
 
 
+def _milliseconds(said: str) -> int:
+    if not (said.isascii() and said.isdecimal() and len(said) <= 10 and int(said) > 0):
+        raise RequestError(
+            f"X-Request-Timeout-Ms is {shown(said)}", remedy="send the milliseconds that the answer may take, from 1 on"
+        )
+    return int(said)
+
+
 def _headers(answer: Answer, content_type: str) -> Headers:
     return [
         ("content-type", content_type),
@@ -313,6 +323,8 @@ def _refusal(error: LoopwrightError) -> Reply:
     body = {"error": text, "kind": error_kind(error)}
     if isinstance(error, BodyTooLargeError):
         return _json(413, body, ("connection", "close"))
+    if isinstance(error, SlowBodyError):
+        return _json(408, body, ("connection", "close"))
     if isinstance(error, NotFoundError):
         return _json(404, body)
     if isinstance(error, RequestError):

@@ -125,6 +125,12 @@ class Endpoints:
         models = {one.model for endpoint in self.live.values() for one in endpoint.variants}
         return sum(model.waiting for model in models)
 
+    @property
+    def busy_since(self) -> float | None:
+        """Since when (`time.perf_counter()`) the prediction has been going on that has taken longest so far."""
+        began = [one.model.busy_since for endpoint in self.live.values() for one in endpoint.variants]
+        return min((moment for moment in began if moment is not None), default=None)
+
     def _follow(self, name: str) -> None:
         if name not in self._seen:
             return self._start(name)

@@ -30,6 +30,10 @@ class ServerOptions:
     `token` opens everything, one of the `endpoint_tokens` the endpoint it is the value of. With a `tls_certificate` and
     its `tls_key` all doors speak TLS only. At a `grpc_port` Open Inference Protocol v2 is spoken over gRPC.
 
+    A server that is told to end has `drain_seconds` for what is in flight. A worker whose event loop or model does not
+    come back for `hang_seconds` is killed and replaced. A connection may be idle, or at its headers, for
+    `idle_seconds`; a body must come in, and an answer be taken, within `body_seconds`.
+
     Times are in seconds. `max_body` is in bytes; `buffer_rows` are kept in memory at most until they are written, and
     `spool_bytes` on disk until the store takes them; beyond either, captures are dropped and counted. So are copies for
     shadows beyond `shadow_rows`. On a host that freezes between requests, `flush` what was captured before each
@@ -59,6 +63,9 @@ class ServerOptions:
     flush_seconds: float = 1.0
     flush: Literal["background", "answer"] = "background"
     drain_seconds: int = 30
+    hang_seconds: float = 60.0
+    idle_seconds: float = 75.0
+    body_seconds: float = 30.0
     max_body: int = 32 * 1024 * 1024
     max_rows: int = 100_000
     buffer_rows: int = 100_000
@@ -90,6 +97,7 @@ class ServerOptions:
             or self.window_seconds <= 0
             or self.poll_seconds <= 0
             or self.flush_seconds <= 0
+            or min(self.drain_seconds, self.hang_seconds, self.idle_seconds, self.body_seconds) <= 0
         ):
             raise HostingError("the inference server's workers and times must be above 0", remedy="mend the settings")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from loopwright.ports.predictor import Predictor
 from loopwright.ports.storage import Storage
 from loopwright.ports.tracing import Tracing
 from loopwright.serving.background import Background, Status, Writer, log
+from loopwright.serving.body import Bodies
 from loopwright.serving.colleagues import Colleagues
 from loopwright.serving.dataplane import Dataplane
 from loopwright.serving.doors import Doors
@@ -24,6 +26,7 @@ from loopwright.serving.endpoints import Endpoints
 from loopwright.serving.models import Shelf
 from loopwright.serving.options import ServerOptions
 from loopwright.serving.outcomes import tell_outcomes
+from loopwright.serving.pulse import Heart, Pulse
 from loopwright.serving.recorder import Recorder
 from loopwright.serving.rsgi import HTTPProtocol, Scope
 from loopwright.serving.shadows import Shadows
@@ -64,6 +67,7 @@ class Worker:
         load: Callable[[Path], Predictor],
         clock: Clock,
         extras: Extras,
+        pulse: Pulse,
     ) -> None:
         options.spool.mkdir(parents=True, exist_ok=True)
         self.name = name
@@ -93,6 +97,7 @@ class Worker:
         )
         tokens = make_tokens(options.token, options.endpoint_tokens)
         self._tracing = extras.tracing(name)
+        bodies = Bodies(options.max_body, options.body_seconds)
         self._doors = Doors(
             plane,
             self.endpoints,
@@ -101,11 +106,19 @@ class Worker:
             partial(tell_outcomes, spool, clock),
             tokens=tokens,
             tracing=self._tracing,
-            max_body=options.max_body,
+            bodies=bodies,
             server=options.name,
             flush=self._background.flush if options.flush == "answer" else None,
         )
 
+        self._plane = plane
+        self._heart = Heart(
+            pulse,
+            busy_since=lambda: self.endpoints.busy_since,
+            in_flight=lambda: plane.in_flight,
+            each_beat=bodies.give_up_slow,
+            end=self._break_off,
+        )
         self._drain_seconds = options.drain_seconds
         self._door = extras.door(plane, self.endpoints, tokens, self._tracing, options) if extras.door else None
 
@@ -134,6 +147,7 @@ class Worker:
         gc.set_threshold(100_000, 20, 100)
         # The writer thread would keep a request waiting for the usual 5 ms.
         sys.setswitchinterval(0.0005)
+        self._heart.start(loop)
 
     async def __rsgi__(self, scope: Scope, proto: HTTPProtocol) -> None:
         await self._doors(scope, proto)
@@ -145,9 +159,19 @@ class Worker:
         if self._tracing is not None:
             self._tracing.close()
 
+    def _break_off(self) -> None:
+        log.error("the time to drain is over: %d requests in flight are not answered", self._plane.in_flight)
+        self._background.stop()
+        os._exit(0)
+
 
 def make_worker(
-    options: ServerOptions, open_storage: OpenStorage, load: LoadPredictor, extras: Extras, number: int
+    options: ServerOptions,
+    open_storage: OpenStorage,
+    load: LoadPredictor,
+    extras: Extras,
+    number: int,
+    pulse: Pulse,
 ) -> Any:
     """The worker called `<server>-<number>`. Raises `SettingsError`, `StorageError` and `BundleError`."""
 
@@ -156,7 +180,9 @@ def make_worker(
     def open_bundle(folder: Path) -> Predictor:
         return load(folder, allow_pickle=options.allow_pickle, threads=options.worker_threads)
 
-    worker = Worker(options, f"{options.name}-{number}", open_storage(options), open_bundle, SystemClock(), extras)
+    worker = Worker(
+        options, f"{options.name}-{number}", open_storage(options), open_bundle, SystemClock(), extras, pulse
+    )
     if options.bundle:
         worker.load_bundle()
     return worker
