@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from loopwright.adapters.local.hosting import LocalHosting
 from tests.docs.pages import ROOT, blocks
@@ -13,8 +12,8 @@ from tests.docs.running import Reader
 
 def test_the_doors_answer_as_the_page_says(project: Path, tmp_path: Path) -> None:
     store, nobody = str(project / ".loopwright/store"), "http://127.0.0.1:9"
-    with LocalHosting(store, address=nobody, spool=tmp_path / "spool").reach("delivery") as url:
-        port = str(urlsplit(url).port)
+    with LocalHosting(store, address=nobody, spool=tmp_path / "spool").reach("delivery") as client:
+        port = str(client.base_url.port)
         Reader(project, ports={"8401": port}).read(blocks(ROOT / "docs/reference/http.md"))
     left = {path.relative_to(store).as_posix() for path in Path(store).rglob("*") if path.is_file()}
     assert {key.split("/")[0] for key in left} >= {"datasets", "bundles", "endpoints", "predictions", "summaries"}

@@ -49,8 +49,8 @@ def smoke_test(version: ModelVersion, *, storage: Storage, hosting: Hosting, clo
     endpoint = staging_endpoint(version.model)
     revision = _deploy(version, endpoint, storage, clock)
     sample = from_json(storage.get(f"{version.folder}/{SAMPLE}"), dict[str, dict[str, Any]])
-    with hosting.reach(endpoint) as url:
-        answers, latencies = _ask(url, endpoint, revision, sample, clock)
+    with hosting.reach(endpoint) as client:
+        answers, latencies = _ask(client, endpoint, revision, sample, clock)
     reasons = [_compare(name, expected, answers.get(name)) for name, expected in sample["outputs"].items()]
     return StagingReport(
         endpoint=endpoint,
@@ -85,27 +85,26 @@ def _deploy(version: ModelVersion, endpoint: str, storage: Storage, clock: Clock
 
 
 def _ask(
-    url: str, endpoint: str, revision: int, sample: dict[str, dict[str, Any]], clock: Clock
+    client: httpx.Client, endpoint: str, revision: int, sample: dict[str, dict[str, Any]], clock: Clock
 ) -> tuple[dict[str, Any], list[float]]:
     inputs, outputs = sample["inputs"], list(sample["outputs"])
     rows = len(next(iter(inputs.values())))
     answers: dict[str, list[Any]] = {}
     latencies = []
-    with httpx.Client(base_url=url, timeout=30.0) as client:
-        _wait_for(client, endpoint, revision, clock)
-        for row in range(rows):
-            instance = {name: values[row] for name, values in inputs.items()}
-            began = time.perf_counter()
-            response = client.post(f"/endpoints/{endpoint}/invocations", json={"instances": [instance]})
-            latencies.append(1000 * (time.perf_counter() - began))
-            if response.status_code != 200:
-                raise HostingError(
-                    f"staging endpoint {endpoint} answered {response.status_code}: {response.text[:300]}",
-                    remedy="the model cannot answer a row it was evaluated on; look at its feature function",
-                )
-            (answer,) = response.json()["predictions"]
-            for name, value in (answer if isinstance(answer, dict) else {outputs[0]: answer}).items():
-                answers.setdefault(name, []).append(value)
+    _wait_for(client, endpoint, revision, clock)
+    for row in range(rows):
+        instance = {name: values[row] for name, values in inputs.items()}
+        began = time.perf_counter()
+        response = client.post(f"/endpoints/{endpoint}/invocations", json={"instances": [instance]}, timeout=30.0)
+        latencies.append(1000 * (time.perf_counter() - began))
+        if response.status_code != 200:
+            raise HostingError(
+                f"staging endpoint {endpoint} answered {response.status_code}: {response.text[:300]}",
+                remedy="the model cannot answer a row it was evaluated on; look at its feature function",
+            )
+        (answer,) = response.json()["predictions"]
+        for name, value in (answer if isinstance(answer, dict) else {outputs[0]: answer}).items():
+            answers.setdefault(name, []).append(value)
     return answers, latencies
 
 

@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from loopwright.errors import LoopwrightError
 from loopwright.ports.predictor import Predictor
 from loopwright.ports.storage import Storage, fetch_folder
@@ -23,13 +25,14 @@ class InProcessHosting:
         self._storage, self._load, self._scratch = storage, load, scratch
 
     @contextmanager
-    def reach(self, endpoint: str) -> Iterator[str]:
+    def reach(self, endpoint: str) -> Iterator[httpx.Client]:
         handler = type("Handler", (_Handler,), {"host": self})
         server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_address[1]}"
+            with httpx.Client(base_url=f"http://127.0.0.1:{server.server_address[1]}", trust_env=False) as client:
+                yield client
         finally:
             server.shutdown()
             server.server_close()

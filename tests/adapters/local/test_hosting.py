@@ -12,8 +12,10 @@ from typing import Any
 
 import httpx
 import pytest
+import trustme
 
 from loopwright.adapters.local.hosting import LocalHosting
+from loopwright.core.tls import trusting
 from loopwright.errors import HostingError
 
 ROW = {"x": 1.5, "n": 2, "shop": "a"}
@@ -52,17 +54,17 @@ def hosting(project: Any, tmp_path: Path, **given: Any) -> LocalHosting:
     return LocalHosting(project.url, spool=tmp_path / "own-spool", **given)
 
 
-def predictions(url: str) -> Any:
-    return httpx.post(f"{url}/endpoints/demand/invocations", json=[ROW], trust_env=False).json()["predictions"]
+def predictions(client: httpx.Client) -> Any:
+    return client.post("/endpoints/demand/invocations", json=[ROW]).json()["predictions"]
 
 
 def test_a_server_is_started_and_ended(project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOOPWRIGHT_TOKEN", "secret")  # it is the platform's: whoever reaches this server has none
     project.release(project.bundle())
-    with hosting(project, tmp_path).reach("demand") as url:
-        assert predictions(url) == [21.5]
+    with hosting(project, tmp_path).reach("demand") as client:
+        assert predictions(client) == [21.5]
     with pytest.raises(httpx.TransportError):
-        predictions(url)
+        httpx.get(client.base_url, trust_env=False)
     assert len(project.captured()) == 1
 
 
@@ -72,9 +74,9 @@ def test_the_server_that_runs_is_used_once_it_serves_the_newest_revision(
     address = str(running.client.base_url)
     project.release(project.bundle())
     project.release(project.bundle(project.linear(2.0)))
-    with hosting(project, tmp_path, address=address).reach("demand") as url:
-        assert url == address
-        assert predictions(url) == [43.0]
+    with hosting(project, tmp_path, address=address).reach("demand") as client:
+        assert str(client.base_url) == address
+        assert predictions(client) == [43.0]
     assert running.client.get("/ping").status_code == 200
 
 
@@ -82,15 +84,15 @@ def test_a_server_of_another_store_is_left_alone(kit: ModuleType, running: Any, 
     other = kit.Project(tmp_path / "other")
     other.release(other.bundle(other.linear(3.0)))
     address = str(running.client.base_url)
-    with hosting(other, tmp_path, address=address, patience=0.2).reach("demand") as url:
-        assert url != address
-        assert predictions(url) == [64.5]
+    with hosting(other, tmp_path, address=address, patience=0.2).reach("demand") as client:
+        assert str(client.base_url) != address
+        assert predictions(client) == [64.5]
 
 
 def test_nothing_at_the_address_is_no_obstacle(kit: ModuleType, project: Any, tmp_path: Path) -> None:
     project.release(project.bundle())
-    with hosting(project, tmp_path, address=f"http://127.0.0.1:{kit.free_port()}").reach("demand") as url:
-        assert predictions(url) == [21.5]
+    with hosting(project, tmp_path, address=f"http://127.0.0.1:{kit.free_port()}").reach("demand") as client:
+        assert predictions(client) == [21.5]
 
 
 def test_an_endpoint_without_revisions_is_refused(project: Any, tmp_path: Path) -> None:
@@ -114,3 +116,30 @@ def test_a_server_that_ends_at_once_says_why(project: Any, tmp_path: Path) -> No
     started = hosting(project, tmp_path).reach("demand")
     with pytest.raises(HostingError, match="the inference server for demand ended"), started:
         pass
+
+
+def test_a_server_with_a_token_and_a_certificate_is_reached(kit: ModuleType, project: Any, tmp_path: Path) -> None:
+    certificate, key, other = _pair(tmp_path / "ours"), tmp_path / "ours.key", _pair(tmp_path / "theirs")
+    options = ["--tls-certificate", str(certificate), "--tls-key", str(key)]
+    project.release(project.bundle())
+    server = kit.start_server(project, tmp_path, *options, LOOPWRIGHT_TOKEN="secret")
+    host, port = server.address
+    server.client = httpx.Client(base_url=f"https://{host}:{port}", verify=trusting(certificate), trust_env=False)
+    server.wait_for()
+    told = {"address": f"https://{host}:{port}", "token": "secret", "certificate": certificate}
+    with hosting(project, tmp_path, **told).reach("demand") as client:
+        assert client.base_url.port == port
+        assert predictions(client) == [21.5]
+    for changed in ({"token": "wrong"}, {"certificate": other}):  # it is somebody else's, then
+        with hosting(project, tmp_path, **told | changed).reach("demand") as client:
+            assert client.base_url.port != port
+    assert server.stop() == 0
+    server.client.close()
+
+
+def _pair(place: Path) -> Path:
+    """A certificate for 127.0.0.1; its key lies beside it."""
+    leaf = trustme.CA().issue_cert("127.0.0.1")
+    leaf.private_key_pem.write_to_path(place.with_suffix(".key"))
+    leaf.cert_chain_pems[0].write_to_path(place.with_suffix(".pem"))
+    return place.with_suffix(".pem")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -11,13 +10,14 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import urlsplit
+
+import httpx
 
 from loopwright.adapters.obstore.storage import open_storage
 from loopwright.core.clock import Clock, SystemClock
+from loopwright.core.tls import trusting
 from loopwright.errors import HostingError
 from loopwright.traffic.records import revision_digest, revisions_folder
 
@@ -26,7 +26,8 @@ class LocalHosting:
     """Keeps the promise of `ports.Hosting`.
 
     `address` is where the platform's own server would be (`http://127.0.0.1:8401`); it is used if it comes to serve the
-    endpoint's newest revision within `patience` seconds. `spool` is the folder of a started server's captures and
+    endpoint's newest revision within `patience` seconds. It is shown the `token`, and trusted by its `certificate`,
+    where it has these. `spool` is the folder of a started server's captures and
     bundle copies. A started server has `start_seconds` to become ready and as many to end.
     """
 
@@ -35,6 +36,8 @@ class LocalHosting:
         storage_url: str,
         *,
         address: str | None = None,
+        token: str = "",
+        certificate: Path | None = None,
         spool: Path,
         patience: float = 6.0,
         start_seconds: float = 30.0,
@@ -42,20 +45,29 @@ class LocalHosting:
     ) -> None:
         self._storage_url = storage_url
         self._address = address
+        self._token = token
+        self._certificate = certificate
         self._spool = spool
         self._patience = patience
         self._start_seconds = start_seconds
         self._clock = clock or SystemClock()
 
     @contextmanager
-    def reach(self, endpoint: str) -> Iterator[str]:
-        """See `loopwright.ports.hosting.Hosting.reach`."""
+    def reach(self, endpoint: str) -> Iterator[httpx.Client]:
+        """See `loopwright.ports.hosting.Hosting.reach`. Raises `SettingsError` where the certificate is none."""
         digest = self._newest(endpoint)
-        if self._address is not None and self._is_served(self._address, endpoint, digest):
-            yield self._address
-            return
-        with self._started(endpoint, digest) as url:
-            yield url
+        if self._address is not None:
+            with self._client(self._address) as client:
+                if self._is_served(client, endpoint, digest):
+                    yield client
+                    return
+        with self._started(endpoint, digest) as client:
+            yield client
+
+    def _client(self, address: str) -> httpx.Client:
+        headers = {"authorization": f"Bearer {self._token}"} if self._token else {}
+        trusted = trusting(self._certificate) if self._certificate else True
+        return httpx.Client(base_url=address, headers=headers, verify=trusted, trust_env=False)
 
     def _newest(self, endpoint: str) -> str:
         """The digest of the endpoint's newest revision: no two stores have the same one."""
@@ -65,9 +77,9 @@ class LocalHosting:
             raise HostingError(f"endpoint {endpoint} has no revision in {self._storage_url}", remedy="release it first")
         return revision_digest(storage.get(keys[-1]))
 
-    def _is_served(self, address: str, endpoint: str, digest: str) -> bool:
+    def _is_served(self, client: httpx.Client, endpoint: str, digest: str) -> bool:
         for _ in range(max(1, round(self._patience / _PAUSE))):
-            status = _ask(address)
+            status = _ask(client)
             if status is None or endpoint in status["faults"]:
                 return False
             if status["digests"].get(endpoint) == digest:
@@ -76,26 +88,26 @@ class LocalHosting:
         return False
 
     @contextmanager
-    def _started(self, endpoint: str, digest: str) -> Iterator[str]:
+    def _started(self, endpoint: str, digest: str) -> Iterator[httpx.Client]:
         port = _free_port()
         command = [sys.executable, "-m", "loopwright.bootstrap.server", "--storage", self._storage_url]
         command += ["--endpoint", endpoint, "--port", str(port), "--spool", str(self._spool), "--with-parent"]
         # Clients of this server are on this machine and have no token to show.
-        environment = {name: value for name, value in os.environ.items() if name != "LOOPWRIGHT_TOKEN"}
+        environment = {name: value for name, value in os.environ.items() if name not in _TOKENS}
         with tempfile.TemporaryFile() as log:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
             try:
-                url = f"http://127.0.0.1:{port}"
-                self._wait_until_ready(process, url, endpoint, digest, log)
-                yield url
+                with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+                    self._wait_until_ready(process, client, endpoint, digest, log)
+                    yield client
             finally:
                 self._stop(process)
 
     def _wait_until_ready(
-        self, process: subprocess.Popen[bytes], url: str, endpoint: str, digest: str, log: IO[bytes]
+        self, process: subprocess.Popen[bytes], client: httpx.Client, endpoint: str, digest: str, log: IO[bytes]
     ) -> None:
         for _ in range(round(self._start_seconds / _PAUSE)):
-            status = _ask(url)
+            status = _ask(client)
             if status is not None and status["digests"].get(endpoint) == digest:
                 return
             if status is not None and endpoint in status["faults"]:
@@ -121,18 +133,13 @@ class LocalHosting:
             process.wait()
 
 
-def _ask(address: str) -> dict[str, Any] | None:
+def _ask(client: httpx.Client) -> dict[str, Any] | None:
     """The server's status; None where none answers, or what answers is no inference server of ours."""
-    parts = urlsplit(address)
-    connection = HTTPConnection(parts.hostname or "", parts.port or 80, timeout=5)
     try:
-        connection.request("GET", "/status")
-        response = connection.getresponse()
-        said = json.loads(response.read()) if response.status == 200 else None
-    except (OSError, HTTPException, ValueError):
+        response = client.get("/status")
+        said = response.json() if response.status_code == 200 else None
+    except (httpx.HTTPError, ValueError):
         return None
-    finally:
-        connection.close()
     return said if isinstance(said, dict) and said.keys() >= {"digests", "faults"} else None
 
 
@@ -148,4 +155,5 @@ def _free_port() -> int:
 
 
 _PAUSE = 0.05
+_TOKENS = ("LOOPWRIGHT_TOKEN", "LOOPWRIGHT_ENDPOINT_TOKENS")
 _REMEDY = "see what it said; `python -m loopwright.bootstrap.server` starts it by hand"
