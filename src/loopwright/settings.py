@@ -24,6 +24,8 @@ from pydantic_settings import SettingsError as UnreadableError
 from loopwright.errors import SettingsError
 
 FILE = "loopwright.toml"
+SECRETS = ("token", "endpoint_tokens")
+"""Settings that are shown nowhere."""
 
 
 class Settings(BaseSettings):
@@ -51,6 +53,13 @@ class Settings(BaseSettings):
     inference_threads: int = Field(
         0, ge=0, le=1024, description="The threads each of them predicts in; 0 shares the cores out among them."
     )
+    grpc_port: int | None = Field(
+        None, ge=0, le=65535, description="The port where it speaks gRPC too, with the extra `grpc`; none: it does not."
+    )
+    tls_certificate: str = Field(
+        "", description="The inference server's certificate, a PEM file: all its ports speak TLS then."
+    )
+    tls_key: str = Field("", description="The key of that certificate, a PEM file without a password.")
     bundle: str = Field(
         "", description="A bundle (a folder, or a URL of one) that `loopwright serve` serves by itself."
     )
@@ -64,6 +73,9 @@ class Settings(BaseSettings):
         "nobody who may not ask.",
     )
     token: str = Field("", description="The bearer token that clients must show; required beyond loopback.")
+    endpoint_tokens: dict[str, str] = Field(
+        {}, description="Tokens that open one endpoint each, by its name; best set in the environment, as JSON."
+    )
     window_seconds: float = Field(60.0, gt=0, description="How long a window of the traffic's summaries is.")
     tick_seconds: float = Field(1.0, gt=0, description="How often the platform looks at what is due.")
     lease_seconds: float = Field(30.0, gt=1, description="How long a silent worker keeps its run.")
@@ -79,6 +91,11 @@ class Settings(BaseSettings):
         if not self.storage:
             return str(root / self.home / "store")
         return self.storage if "://" in self.storage else str(root / self.storage)
+
+    def tls_files(self, root: Path) -> tuple[Path | None, Path | None]:
+        """The certificate and its key."""
+        certificate, key = (root / one if one else None for one in (self.tls_certificate, self.tls_key))
+        return certificate, key
 
     def tracking_url(self, root: Path) -> str:
         return self.tracking or f"sqlite:///{(root / self.home / 'mlflow' / 'mlflow.db').as_posix()}"
@@ -98,10 +115,11 @@ def load_settings(root: Path, environment: str | None = None, overrides: dict[st
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
-        remedy = f"mend it in {FILE} or in LOOPWRIGHT_{field.upper()}"
+        remedy = f"mend it in {FILE} or in LOOPWRIGHT_{str(first['loc'][0]).upper()}"
         if first["type"] == "extra_forbidden":
             remedy = f"the settings are: {', '.join(Settings.model_fields)}"
-        raise SettingsError(f"setting {field!r} is {first.get('input')!r}: {first['msg']}", remedy=remedy) from None
+        found = "***" if first["loc"][0] in SECRETS else repr(first.get("input"))
+        raise SettingsError(f"setting {field!r} is {found}: {first['msg']}", remedy=remedy) from None
 
 
 def _file_values(root: Path, environment: str | None) -> dict[str, Any]:

@@ -19,9 +19,10 @@ from sqlalchemy import make_url
 
 from loopwright.bootstrap.platform import Platform
 from loopwright.core.ids import new_id
+from loopwright.core.tls import check_certificate
 from loopwright.errors import StateError
 from loopwright.serving.options import LOOPBACK
-from loopwright.settings import FILE, Settings
+from loopwright.settings import FILE, SECRETS, Settings
 from loopwright.state import schema
 from loopwright.state.engine import State
 
@@ -74,11 +75,14 @@ def settings(platform: Platform) -> Iterator[Check]:
             text=f"host is {platform.settings.host}, beyond this machine, and there is no token",
             remedy="set LOOPWRIGHT_TOKEN, or listen on 127.0.0.1",
         )
+    check_certificate(*platform.settings.tls_files(platform.root))
 
 
 def masked(name: str, value: Any) -> str:
     """A setting as it may be shown: no token, no password, of an alert's destination its kind only."""
-    if name == "token":
+    if name == "endpoint_tokens":
+        return ", ".join(f"{endpoint}: ***" for endpoint in value)
+    if name in SECRETS:
         return "***"
     if name == "notify":
         return ", ".join(f"{one.partition('://')[0]}://***" for one in value)

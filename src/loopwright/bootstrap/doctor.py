@@ -14,6 +14,7 @@ from loopwright.bootstrap import checks
 from loopwright.bootstrap.checks import Check
 from loopwright.bootstrap.platform import Platform
 from loopwright.core.codec import from_json
+from loopwright.core.tls import trusting
 from loopwright.data.peek import check_columns, peek
 from loopwright.errors import LoopwrightError
 from loopwright.rollout import ledger
@@ -36,14 +37,19 @@ def examine(platform: Platform) -> Iterator[Check]:
 
 def _ports(platform: Platform) -> Iterator[Check]:
     settings = platform.settings
-    for name, setting, port, whose in (
-        ("control API", "port", settings.port, _control_is_ours),
-        ("inference server", "inference_port", settings.inference_port, _inference_is_ours),
+    control = f"http://{settings.host}:{settings.port}"
+    for name, setting, port, url, whose in (
+        ("control API", "port", settings.port, control, _control_is_ours),
+        ("inference server", "inference_port", settings.inference_port, platform.inference_url, _inference_is_ours),
+        # Whoever has both ports is the same server.
+        ("inference server (gRPC)", "grpc_port", settings.grpc_port, platform.inference_url, _inference_is_ours),
     ):
+        if port is None:
+            continue
         place = f"{settings.host}:{port}"
         if not _listens(settings.host, port):
             yield Check(name="ports", finding="ok", text=f"{place} is free for the {name}")
-        elif whose(platform, f"http://{place}"):
+        elif whose(platform, url):
             yield Check(name="ports", finding="ok", text=f"the {name} answers at {place}")
         else:
             remedy = f"stop what listens there, or choose another: `{setting}` in {FILE}"
@@ -73,9 +79,11 @@ def _inference_is_ours(platform: Platform, url: str) -> bool:
 
 def _asked(platform: Platform, url: str) -> dict[str, Any]:
     """What is answered there in JSON; nothing where it is none."""
-    token = platform.settings.token
+    token, (certificate, _) = platform.settings.token, platform.settings.tls_files(platform.root)
+    trusted = trusting(certificate) if certificate and url.startswith("https:") else True
+    shown = {"Authorization": f"Bearer {token}"} if token else {}
     try:
-        said = httpx.get(url, timeout=3.0, headers={"Authorization": f"Bearer {token}"} if token else {}).json()
+        said = httpx.get(url, timeout=3.0, headers=shown, verify=trusted).json()
     except (httpx.HTTPError, json.JSONDecodeError, UnicodeDecodeError):
         return {}
     return said if isinstance(said, dict) else {}

@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import ssl
 import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from loopwright.core.clock import Clock
+from loopwright.core.tls import trusting
 from loopwright.errors import HostingError
 
 log = logging.getLogger("loopwright.up")
@@ -32,10 +34,16 @@ LOG_BYTES = 10_000_000
 
 
 class Door:
-    """What is started, what says that it is open (`ready`, a URL), and where its words go (`log`)."""
+    """What is started, what says that it is open (`ready`, a URL), and where its words go (`log`).
 
-    def __init__(self, name: str, command: Sequence[str], ready: str, log: Path, clock: Clock) -> None:
+    Where it has a `certificate`, it is trusted by that. Raises `SettingsError` where the file holds none.
+    """
+
+    def __init__(
+        self, name: str, command: Sequence[str], ready: str, log: Path, clock: Clock, certificate: Path | None = None
+    ) -> None:
         self.name, self.command, self.ready, self.log, self.clock = name, list(command), ready, log, clock
+        self._trusted = trusting(certificate) if certificate else None
         self.process: subprocess.Popen[bytes] | None = None
         self._where: tuple[Path, Mapping[str, str]] = (Path(), os.environ)
         self._opened = clock.now()
@@ -65,7 +73,7 @@ class Door:
     def wait(self, stopping: threading.Event) -> None:
         """Until it answers, or somebody wants to stop. Raises `HostingError` that says what it said last."""
         for _ in range(READY_SECONDS * 20):
-            if stopping.is_set() or _answers(self.ready):
+            if stopping.is_set() or _answers(self.ready, self._trusted):
                 return
             if self.process is None or self.process.poll() is not None:
                 break
@@ -107,9 +115,10 @@ class Door:
             self.process.stdin.close()
 
 
-def _answers(url: str) -> bool:
+def _answers(url: str, trusted: ssl.SSLContext | None) -> bool:
     parts = urlsplit(url)
-    connection = HTTPConnection(parts.hostname or "", parts.port or 80, timeout=2)
+    place = (parts.hostname or "", parts.port or 80)
+    connection = HTTPSConnection(*place, timeout=2, context=trusted) if trusted else HTTPConnection(*place, timeout=2)
     try:
         connection.request("GET", parts.path)
         return connection.getresponse().status < 500

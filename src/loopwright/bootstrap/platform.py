@@ -118,7 +118,11 @@ class Platform:
     def hosting(self) -> Hosting:
         adapter = load_adapter("loopwright.adapters.local.hosting")
         made: Hosting = adapter.LocalHosting(
-            self.settings.storage_url(self.root), address=self.inference_url, spool=self.home / "spool"
+            self.settings.storage_url(self.root),
+            address=self.inference_url,
+            token=self.settings.token,
+            certificate=self.settings.tls_files(self.root)[0],
+            spool=self.home / "spool",
         )
         return made
 
@@ -154,7 +158,8 @@ class Platform:
 
     @property
     def inference_url(self) -> str:
-        return f"http://{self.settings.host}:{self.settings.inference_port}"
+        scheme = "https" if self.settings.tls_certificate else "http"
+        return f"{scheme}://{self.settings.host}:{self.settings.inference_port}"
 
     @property
     def actor(self) -> str:

@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING
 from loopwright.bootstrap.door import CLOSE_SECONDS, LOG_BYTES, Door
 from loopwright.bootstrap.platform import Platform
 from loopwright.core.codec import to_json
+from loopwright.core.tls import check_certificate
 from loopwright.errors import HostingError, StorageError
 from loopwright.settings import Settings
 
@@ -133,13 +134,15 @@ class Up:
         self._say(trouble for trouble in dict.fromkeys(troubles) if trouble not in before)
 
     def _take_ports(self, patience: int) -> None:
-        """Make sure of both ports, and choose those that are 0. The doors of a killed platform may need a moment."""
+        """Make sure of the ports, and choose those that are 0. The doors of a killed platform may need a moment."""
         settings = self.platform.settings
+        wanted = {name: getattr(settings, name) for name in ("port", "inference_port", "grpc_port")}
+        wanted = {name: port for name, port in wanted.items() if port is not None}
         for _ in range(patience * 5):
-            if all(_is_free(settings.host, port) for port in (settings.inference_port, settings.port)):
+            if all(_is_free(settings.host, port) for port in wanted.values()):
                 break
             self.platform.clock.sleep(0.2)
-        chosen = {name: _free_port(settings.host, getattr(settings, name), name) for name in ("port", "inference_port")}
+        chosen = {name: _free_port(settings.host, port, name) for name, port in wanted.items()}
         self.platform.settings = settings.model_copy(update=chosen)
 
     def _inference_door(self) -> Door:
@@ -154,8 +157,12 @@ class Up:
             *(["--trusted-network"] if settings.trusted_network else []),
         ]
         command += [] if settings.allow_pickle else ["--no-pickle"]
+        certificate, key = settings.tls_files(self.platform.root)
+        check_certificate(certificate, key)
+        command += ["--tls-certificate", str(certificate), "--tls-key", str(key)] if certificate else []
+        command += ["--grpc-port", str(settings.grpc_port)] if settings.grpc_port is not None else []
         url = f"{self.platform.inference_url}/v2/health/live"
-        return Door("inference server", command, url, home / "logs" / "inference.log", self.platform.clock)
+        return Door("inference server", command, url, home / "logs" / "inference.log", self.platform.clock, certificate)
 
     def _control_door(self) -> Door:
         settings = self.platform.settings

@@ -53,6 +53,7 @@ def serve(
         inference_workers=workers,
         inference_threads=threads,
     )
+    certificate, key = settings.tls_files(where.root)
     said = {"port": settings.inference_port} | sagemaker_options(os.environ) | ({} if port is None else {"port": port})
     run_server(
         ServerOptions(
@@ -69,6 +70,10 @@ def serve(
             window_seconds=settings.window_seconds,
             server_name=name,
             token=settings.token or None,
+            endpoint_tokens=settings.endpoint_tokens,
+            tls_certificate=certificate,
+            tls_key=key,
+            grpc_port=settings.grpc_port,
             allow_pickle=settings.allow_pickle,
             **said,
         )

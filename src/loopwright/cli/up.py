@@ -32,6 +32,8 @@ def up(
         if platform.settings.tracking != "off":
             say(f"MLflow       [bold]{control}/mlflow[/]")
         say(f"inference    [bold]{platform.inference_url}[/]")
+        if platform.settings.grpc_port is not None:
+            say(f"gRPC         [bold]{platform.settings.host}:{platform.settings.grpc_port}[/]")
         say("Ctrl-C stops everything in order")
     running.run()
     if not common.json:

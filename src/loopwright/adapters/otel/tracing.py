@@ -68,5 +68,5 @@ class OtelSpan:
 
 
 _CONTEXT = TraceContextTextMapPropagator()
-_CLOSE_SECONDS = 5.0
+_CLOSE_SECONDS = 3.0
 _LONGEST = 512
