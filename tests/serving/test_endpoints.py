@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -142,6 +144,43 @@ def test_a_rollback_loads_nothing(project: Any, follow: Any, loads: Loads) -> No
         project.release(variant)
         endpoints.look()
     assert loads.count == 4
+
+
+def test_a_rollback_loads_nothing_though_a_challenger_and_a_shadow_came_between(
+    project: Any, follow: Any, loads: Loads
+) -> None:
+    old, new, refused = project.bundle(), project.bundle(), project.bundle()
+    for variants in ((old,), (new,)):
+        project.release(*variants)
+    endpoints = follow()
+    assert loads.count == 1
+    project.release(old)
+    endpoints.look()
+    for variants in (
+        (new,),
+        (replace(new, weight=90), replace(refused, name="challenger", weight=10)),
+        (new,),
+        (new, replace(refused, name="shadow", shadow=True)),
+        (new,),
+    ):
+        project.release(*variants)
+        endpoints.look()
+    assert loads.count == 3
+    project.release(old)
+    endpoints.look()
+    assert (endpoints.live["demand"].variants[0].variant, loads.count) == (old, 3)
+
+
+def test_no_more_is_kept_than_a_rollback_needs(project: Any, tmp_path: Path, loads: Loads) -> None:
+    shelf = Shelf(project.storage, tmp_path / "cache", loads)
+    endpoints = Endpoints(project.storage, shelf, ["demand"])
+    models: list[weakref.ref[Any]] = []
+    for _ in range(6):
+        project.release(project.bundle())
+        endpoints.look()
+        models.append(weakref.ref(endpoints.live["demand"].variants[0].model))
+    gc.collect()
+    assert [one() is not None for one in models] == [False, False, False, False, True, True]
 
 
 class Away(MemoryStorage):

@@ -97,6 +97,7 @@ class Endpoints:
         self._seen: dict[str, int] = {}
         self._pending: dict[str, int] = {}
         self._previous: dict[str, set[str]] = {}
+        self._champions: dict[str, list[str]] = {}
 
     def discover(self) -> None:
         """Look for endpoints not known yet. Raises `StorageError`."""
@@ -197,8 +198,19 @@ class Endpoints:
         self._fault(name, None)
         log.info("%s: revision %d is in force", name, live.revision.number)
         self._previous[name] = _digests(former) if former else set()
+        self._remember_champion(live)
         in_use = set().union(*(_digests(one) for one in self.live.values()), *self._previous.values())
-        self._shelf.keep_only(in_use)  # the former revision's models stay: a rollback is then immediate
+        for champions in self._champions.values():
+            in_use.update(champions)
+        # The models of the revision before stay, and so does the champion before this one: a rollback is immediate.
+        self._shelf.keep_only(in_use)
+
+    def _remember_champion(self, live: LiveEndpoint) -> None:
+        """The last two different bundles that answered alone: the champion, and the one that a rollback goes to."""
+        known = self._champions.setdefault(live.revision.endpoint, [])
+        digest = live.variants[0].variant.bundle_digest
+        if len(live.variants) == 1 and (not known or known[-1] != digest):
+            self._champions[live.revision.endpoint] = [*known[-1:], digest]
 
     def _fault(self, name: str, text: str | None) -> None:
         if self.faults.get(name) == text:
