@@ -32,6 +32,7 @@ CANNOT_START = 78
 """The exit status of a worker that would fail again however often it is started."""
 
 BACKLOG = 2048
+LOOK_SECONDS = 0.25
 DRAINING = 0.75
 """This share of the time to drain is for requests, the rest for captures."""
 STOOD_STILL = 5.0
@@ -108,11 +109,11 @@ class Supervisor(MPServer):
 
     def _serve_loop(self, spawn_target: Any, target_loader: Any) -> None:
         while not self._ended():
-            self.main_loop_interrupt.wait(0.5)
+            self.main_loop_interrupt.wait(LOOK_SECONDS)
             self.main_loop_interrupt.clear()
             self._kill_hung()
             for idx, worker in enumerate(self.wrks):
-                if not (worker.inner.is_alive() or self._ended()):
+                if not (worker.inner.is_alive() or self._ended() or self._just_born(idx)):
                     self._replace(idx, spawn_target, target_loader)
 
     def _kill_hung(self) -> None:
@@ -150,16 +151,19 @@ class Supervisor(MPServer):
             self.refused = True
             return
         log.warning("worker %d ended (exit code %s), another one is started: %s", idx + 1, code, self._loss(idx))
-        if time.monotonic() - self._born[idx] < 1.0:
-            time.sleep(0.5)  # one that dies at birth shall not keep the machine busy
         self._respawn_workers([idx], spawn_target, target_loader)
+
+    def _just_born(self, idx: int) -> bool:
+        """One that dies at birth, again and again, shall not keep the machine busy."""
+        return time.monotonic() - self._born[idx] < 2 * LOOK_SECONDS
 
     def _loss(self, idx: int) -> str:
         pulse = self._pulses[idx]
         if not pulse.alive_at:
             return "it had not begun to answer"
-        seconds = self._options.flush_seconds
-        return f"{pulse.in_flight} requests in flight are lost, and the captures of {seconds:g} s at most"
+        ago, seconds = time.perf_counter() - pulse.alive_at, self._options.flush_seconds
+        requests = f"its requests in flight are lost ({pulse.in_flight}, {ago:.1f} s before)"
+        return f"{requests}, and captures of {seconds:g} s at most"
 
 
 def _answer(number: int, name: Any, loader: Any, sockets: Any, *rest: Any) -> None:
