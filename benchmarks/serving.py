@@ -1,9 +1,11 @@
 """How fast the inference server is: beside its peers, beside a bare handler, in one run.
 
-    python benchmarks/serving.py [--only PART ...] [--peers NAME,...|none] [--quick] [--json FILE]
+    python benchmarks/serving.py [--only PART ...] [--peers NAME,...|none] [--quick] [--json FILE] [--write]
 
-Servers run on one core, the load generator on another. All serve one LightGBM classifier of 200 trees and 30 features
-that Loopwright has trained and converted; all use ONNX Runtime with one thread, so that only the frameworks differ.
+Servers run on one core, the load generator on another; compared ones are measured in turns. All serve LightGBM
+classifiers of 200 trees that Loopwright has trained and converted, the main one of 30 features; all use ONNX Runtime
+with one thread, so that only the frameworks differ. Peers are installed by uv into environments in a cache folder.
+`--write` puts the figures and pictures into docs/explanation.
 """
 
 from __future__ import annotations
@@ -12,37 +14,77 @@ import argparse
 import json
 import os
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
+from serving.curves import FEW, SWEEPS, Point, draw, measure_curves
+from serving.document import write_block
+from serving.environments import PACKAGES
+from serving.figures import Figure
+from serving.footprint import memory, workers
+from serving.latency import half, lone
 from serving.machine import Cores, describe
 from serving.models import Store
-from serving.parts import Setting, peers
 from serving.rounds import Pace
+from serving.setting import Setting
+from serving.throughput import features, peers, rows
 
-PARTS = {"peers": peers}
+PARTS = {
+    "peers": peers,
+    "rows": rows,
+    "features": features,
+    "lone": lone,
+    "half": half,
+    "workers": workers,
+    "memory": memory,
+}
+DOCS = Path(__file__).parents[1] / "docs" / "explanation"
+QUICK = Pace(rounds=2, seconds=1.0, warm=0.3)
+CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "loopwright-benchmarks"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS))
-    parser.add_argument("--peers", default="none", help="names with commas between them, or none")
-    parser.add_argument("--quick", action="store_true", help="a minute or so: to see that it works, not how fast")
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
-    given = parser.parse_args()
+    given = parse()
     cores, machine = Cores.choose(), describe()
     os.sched_setaffinity(0, {cores.load})
     print(machine)
-    pace = Pace(rounds=2, seconds=1.5, warm=0.5) if given.quick else Pace()
-    figures = []
+    figures: list[Figure] = []
+    points: list[Point] = []
     with tempfile.TemporaryDirectory(prefix="loopwright-bench-") as folder:
-        setting = Setting(store=Store(Path(folder)), cores=cores, pace=pace)
-        for name in given.only:
+        setting = Setting(
+            store=Store(Path(folder)),
+            cores=cores,
+            pace=QUICK if given.quick else Pace(rounds=given.rounds, seconds=given.seconds),
+            peers=[] if given.peers == "none" else given.peers.split(","),
+            cache=given.cache,
+        )
+        for name in [one for one in given.only if one in PARTS]:
             found = PARTS[name](setting)
-            print(name, *(one.line() for one in found), sep="\n")
+            print(name, *(one.line() for one in found), sep="\n", flush=True)
             figures += found
+        if "curves" in given.only:
+            points = measure_curves(setting, FEW if given.quick else SWEEPS)
+            print("curves", *(f"  {point}" for point in points), sep="\n")
     if given.json:
-        records = {"machine": machine, "figures": [one.record() for one in figures]}
-        given.json.write_text(json.dumps(records, indent=2))
+        records = [one.record() for one in figures]
+        curves = [asdict(one) for one in points]
+        given.json.write_text(json.dumps({"machine": machine, "figures": records, "curves": curves}, indent=2))
+    if given.write:
+        write_block(DOCS / "serving-speed.md", machine, figures, draw(points, DOCS))
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    everything = [*PARTS, "curves"]
+    parser.add_argument("--only", nargs="+", choices=everything, default=everything)
+    parser.add_argument("--peers", default=",".join(PACKAGES), help="names with commas between them, or none")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
+    parser.add_argument("--quick", action="store_true", help="short and few: to see that it works, not how fast")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="where the peers' environments are kept")
+    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--write", action="store_true", help="write figures and pictures into docs/explanation")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

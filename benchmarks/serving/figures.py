@@ -39,6 +39,8 @@ class Figure:
         return {**asdict(self), "met": self.met}
 
     def line(self) -> str:
+        if self.value != self.value:  # NaN
+            return f"  {self.name:<58} {self.note[:300]}"
         verdict = {None: "", True: "met", False: "NOT MET"}[self.met]
         spread = f"{shown(self.low)} – {shown(self.high)}"
         tail = " ".join(one for one in (self.goal, verdict, self.note) if one)
@@ -48,6 +50,12 @@ class Figure:
 def figure(part: str, name: str, unit: str, values: Sequence[float], **goal: Any) -> Figure:
     middle = statistics.median(values)
     return Figure(part=part, name=name, unit=unit, value=middle, low=min(values), high=max(values), **goal)
+
+
+def left_out(part: str, name: str, reason: str) -> Figure:
+    """Something that could not be measured, and why."""
+    nothing = float("nan")
+    return Figure(part=part, name=name, unit="", value=nothing, low=nothing, high=nothing, note=f"left out: {reason}")
 
 
 def ratio(part: str, name: str, upper: Sequence[float], lower: Sequence[float], **goal: Any) -> Figure:

@@ -14,6 +14,7 @@ class Cores:
 
     server: frozenset[int]
     load: int
+    all: frozenset[int]
 
     @classmethod
     def choose(cls) -> Cores:
@@ -21,7 +22,7 @@ class Cores:
         allowed = sorted(os.sched_getaffinity(0))
         if len(allowed) < 2:
             raise SystemExit("the benchmark needs two cores: one for servers, one for the load")
-        return cls(server=frozenset(allowed[:1]), load=allowed[-1])
+        return cls(server=frozenset(allowed[:1]), load=allowed[-1], all=frozenset(allowed))
 
 
 def describe() -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -105,6 +106,16 @@ class Store:
     def featured(self) -> Made:
         """The same raw columns, and a user's feature function on them."""
         return self._model("featured", mixed, FEATURE_FUNCTION)
+
+    def copy(self, made: Made, number: int) -> Made:
+        """The same model as a bundle of its own: servers keep one copy of a bundle, whatever endpoints serve it."""
+        name = f"{made.name}-copy-{number}"
+        folder = self.folder / "bundles" / name
+        if not folder.exists():
+            shutil.copytree(made.folder, folder)
+            extend_bundle(folder, {"card.md": f"Copy {number}.".encode()})
+            upload_folder(self._storage, f"bundles/{name}", folder)
+        return replace(made, name=name, folder=folder)
 
     def release(self, endpoint: str, made: Made, *, capture: float = 1.0) -> None:
         """The first revision of `endpoint`, which serves `made` alone."""

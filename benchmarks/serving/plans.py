@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
-from serving.bodies import post_json, slices, v2
+from serving.bodies import post_json, slices, v2, v2_probabilities
 from serving.models import Made, Store
-from serving.servers import Plan, v2_probabilities
+from serving.servers import Plan
 
 PEERS = Path(__file__).parent / "peers"
 DIFFERENT = 64
-"""How many different requests are sent in turn."""
+"""How many different requests are sent in turn, at most."""
+AT_ONCE = 200_000
+"""And how many rows they hold together, at most."""
+
+Write = Callable[[str, pl.DataFrame], bytes]
+"""An endpoint's name and rows to a request."""
+Read = Callable[[bytes], Sequence[float]]
+"""An answer's body to the probabilities in it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,52 +33,79 @@ class Asked:
     rows: Sequence[pl.DataFrame]
     expected: Sequence[Sequence[float]]
 
-    def bodies(self, write: Callable[[pl.DataFrame], bytes]) -> list[bytes]:
-        return [write(one) for one in self.rows]
-
-    def v2(self, path: str) -> list[bytes]:
-        return self.bodies(lambda rows: post_json(path, v2(rows.rows())))
+    def requests(self, write: Write, endpoint: str = "") -> list[bytes]:
+        return [write(endpoint, one) for one in self.rows]
 
 
-def asked(made: Made, rows: int = 1, count: int = DIFFERENT) -> Asked:
-    parts = slices(made.rows, rows, count)
+def asked(made: Made, rows: int = 1) -> Asked:
+    parts = slices(made.rows, rows, max(2, min(DIFFERENT, AT_ONCE // rows)))
     return Asked(made=made, rows=parts, expected=[made.answers(one) for one in parts])
+
+
+def infer(endpoint: str, rows: pl.DataFrame) -> bytes:
+    """Open Inference Protocol v2, one tensor, JSON."""
+    return post_json(f"/v2/models/{endpoint}/infer", v2(rows))
 
 
 def ours(
     store: Store,
     questions: Asked,
     *,
-    capture: float = 1.0,
-    requests: Callable[[str], Sequence[bytes]] | None = None,
-    read: Callable[[bytes], Sequence[float]] = v2_probabilities,
     name: str = "loopwright",
+    capture: float = 1.0,
+    workers: int = 1,
+    write: Write = infer,
+    read: Read = v2_probabilities,
 ) -> Plan:
-    """One worker of our server; summaries are always on. `requests` are made for the endpoint's name."""
+    """Our server with one endpoint; summaries are always on."""
     endpoint = f"{questions.made.name}-{round(100 * capture)}"
     store.release(endpoint, questions.made, capture=capture)
-    spool = store.folder / "spools" / name.replace(" ", "-")
-    command = ["-m", "loopwright.bootstrap.server", "--storage", store.url, "--endpoint", endpoint]
+    options = ["--storage", store.url, "--endpoint", endpoint, "--threads", "1", "--workers", str(workers)]
     return Plan(
         name=name,
-        command=lambda port: [sys.executable, *command, "--port", str(port), "--spool", f"{spool}-{port}"],
-        requests=requests(endpoint) if requests else questions.v2(f"/v2/models/{endpoint}/infer"),
+        command=lambda port: [*SERVER, *options, *_place(store, port)],
+        requests=questions.requests(write, endpoint),
         expected=questions.expected,
         read=read,
+        endpoint=endpoint,
+    )
+
+
+def otherwise(plan: Plan, questions: Asked, name: str, write: Write, read: Read = v2_probabilities) -> Plan:
+    """The same server, asked in another way."""
+    requests = questions.requests(write, plan.endpoint)
+    return replace(
+        plan, name=name, shares=plan.shares or plan.name, requests=requests, expected=questions.expected, read=read
+    )
+
+
+def many(store: Store, questions: Asked, models: int) -> Plan:
+    """Our server with so many endpoints of one model, each a model of its own in memory; asked in turn."""
+    names = [f"many-{number}" for number in range(models)]
+    for number, name in enumerate(names):
+        store.release(name, store.copy(questions.made, number))
+    options = [one for name in names for one in ("--endpoint", name)]
+    pairs = list(zip(names * DIFFERENT, questions.rows * models, strict=False))[: max(models, DIFFERENT)]
+    return Plan(
+        name=f"{models} models",
+        command=lambda port: [*SERVER, "--storage", store.url, "--threads", "1", *options, *_place(store, port)],
+        requests=[infer(name, rows) for name, rows in pairs],
+        expected=[questions.expected[place % len(questions.expected)] for place in range(len(pairs))],
+        read=v2_probabilities,
     )
 
 
 def ceiling(questions: Asked, *, name: str = "ceiling") -> Plan:
     """The bare handler, under the same granian with the same settings as ours."""
     options = ["--interface", "rsgi", "--no-ws", "--no-log", "--backlog", "2048", "--backpressure", "1024"]
-    granian = Path(sys.executable).with_name("granian")
+    granian = str(Path(sys.executable).with_name("granian"))
     return Plan(
         name=name,
-        command=lambda port: [str(granian), *options, "--host", "127.0.0.1", "--port", str(port), "ceiling:app"],
-        requests=questions.v2("/v2/models/ceiling/infer"),
+        command=lambda port: [granian, *options, "--host", "127.0.0.1", "--port", str(port), "ceiling:app"],
+        requests=questions.requests(infer, "ceiling"),
         expected=questions.expected,
         read=v2_probabilities,
-        env={"BENCH_ONNX": str(questions.made.onnx), "BENCH_WIDTH": str(questions.made.rows.width)},
+        env=model_env(questions.made),
         folder=PEERS,
     )
 
@@ -81,7 +115,19 @@ def trivial(questions: Asked) -> Plan:
     return Plan(
         name="trivial",
         command=lambda port: [sys.executable, str(PEERS / "trivial.py"), str(port)],
-        requests=questions.v2("/"),
+        requests=questions.requests(infer, "trivial"),
         expected=[[]] * len(questions.rows),
         read=lambda body: [],
     )
+
+
+def model_env(made: Made) -> dict[str, str]:
+    """What `peers/forest.py` reads."""
+    return {"BENCH_ONNX": str(made.onnx), "BENCH_WIDTH": str(made.rows.width)}
+
+
+def _place(store: Store, port: int) -> list[str]:
+    return ["--port", str(port), "--spool", str(store.folder / "spools" / str(port))]
+
+
+SERVER = [sys.executable, "-m", "loopwright.bootstrap.server"]

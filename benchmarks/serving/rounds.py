@@ -1,16 +1,16 @@
-"""Servers measured in turns: A B C, A B C, … so that what disturbs the machine disturbs them alike."""
+"""Things measured in turns: A B C, A B C, … so that what disturbs the machine disturbs them alike."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 
 from serving.load import Load, closed, open_
 from serving.machine import Cores
-from serving.servers import CannotStartError, Plan, Running, running
+from serving.servers import CannotStartError, Plan, Running, processor_seconds, running
 
 Measure = Callable[[Running], Load]
 SETTLE_SECONDS = 1.5
@@ -26,26 +26,46 @@ class Pace:
     warm: float = 1.0
 
 
-def in_turns(
-    plans: Sequence[Plan], cores: Cores, pace: Pace, measure: Measure, *, visiting: Sequence[Plan] = ()
-) -> tuple[dict[str, list[Load]], dict[str, str]]:
-    """Loads by plan, one a round, and the reasons why plans were left out.
-
-    `plans` are up all the time; `visiting` ones, which are not idle when nothing is asked, only for their own turn.
-    """
-    found: dict[str, list[Load]] = {}
+def in_turns(turns: Mapping[str, Callable[[], Load]], rounds: int) -> tuple[dict[str, list[Load]], dict[str, str]]:
+    """Loads by name, one a round, and the reasons why some were left out."""
+    found: dict[str, list[Load]] = {name: [] for name in turns}
     reasons: dict[str, str] = {}
+    for number in range(rounds):
+        for name, turn in turns.items():
+            if name not in reasons:
+                try:
+                    found[name].append(turn())
+                    _say(number, name, found[name][-1])
+                except (CannotStartError, OSError) as error:
+                    reasons[name] = str(error)
+                    print(f"  {name} is left out: {error}", file=sys.stderr)
+    return {name: loads for name, loads in found.items() if name not in reasons}, reasons
+
+
+@contextmanager
+def up(plans: Sequence[Plan], cores: Cores) -> Iterator[dict[str, Running]]:
+    """The plans' servers by name, all of them up at once; those that share a process are asked in it."""
     with ExitStack() as stack:
-        servers = [stack.enter_context(running(plan, cores.server)) for plan in plans]
-        for number in range(pace.rounds):
-            for server in servers:
-                _add(found, server.plan, measured(server, measure), number)
-            for plan in visiting:
-                if plan.name not in reasons:
-                    _visit(plan, cores, measure, number, found, reasons)
-    for name in reasons:
-        found.pop(name, None)
-    return found, reasons
+        servers: dict[str, Running] = {}
+        for plan in plans:
+            host = servers.get(plan.shares)
+            servers[plan.name] = host.asked(plan) if host else stack.enter_context(running(plan, cores.server))
+        yield servers
+
+
+def visited(plan: Plan, cores: Cores, measure: Measure) -> Load:
+    """A server that is up for its own turn only: some are busy when nothing is asked."""
+    with running(plan, cores.server) as server:
+        return measured(server, measure)
+
+
+def measured(server: Running, measure: Measure, *, strict: bool = True) -> Load:
+    """Raises `CannotStartError` where a request was not answered with 200; where not `strict`, if none was."""
+    time.sleep(SETTLE_SECONDS)
+    load = measure(server)
+    if load.failures == load.answers or (strict and load.failures):
+        raise CannotStartError(f"{load.failures} of {load.answers} requests failed under load")
+    return load
 
 
 def saturate(connections: int, pace: Pace) -> Measure:
@@ -53,7 +73,7 @@ def saturate(connections: int, pace: Pace) -> Measure:
 
     def measure(server: Running) -> Load:
         closed(server.port, server.plan.requests, connections, pace.warm)
-        return closed(server.port, server.plan.requests, connections, pace.seconds)
+        return _watched(server, lambda: closed(server.port, server.plan.requests, connections, pace.seconds))
 
     return measure
 
@@ -62,37 +82,27 @@ def at_rate(rate: float, connections: int, pace: Pace) -> Measure:
     """The given requests a second, at random moments that are the same for each server."""
 
     def measure(server: Running) -> Load:
-        open_(server.port, server.plan.requests, connections, rate, pace.warm, seed=1)
-        return open_(server.port, server.plan.requests, connections, rate, pace.seconds)
+        requests = server.plan.requests
+        open_(server.port, requests, connections, rate, pace.warm, seed=1)
+        return _watched(server, lambda: open_(server.port, requests, connections, rate, pace.seconds))
 
     return measure
-
-
-def measured(server: Running, measure: Measure) -> Load:
-    """Raises `CannotStartError` where a request was not answered with 200."""
-    time.sleep(SETTLE_SECONDS)
-    load = measure(server)
-    if load.failures or not load.answers:
-        raise CannotStartError(f"{load.failures} of {load.answers} requests failed under load")
-    return load
 
 
 def rates(loads: Iterable[Load]) -> list[float]:
     return [one.rate for one in loads]
 
 
-def _visit(
-    plan: Plan, cores: Cores, measure: Measure, number: int, found: dict[str, list[Load]], reasons: dict[str, str]
-) -> None:
-    try:
-        with running(plan, cores.server) as server:
-            _add(found, plan, measured(server, measure), number)
-    except (CannotStartError, OSError) as error:
-        reasons[plan.name] = str(error)
-        print(f"  {plan.name} is left out: {error}", file=sys.stderr)
+def _watched(server: Running, load: Callable[[], Load]) -> Load:
+    processes = server.processes
+    before = processor_seconds(processes)
+    found = load()
+    return replace(found, processor=1e6 * (processor_seconds(processes) - before) / max(1, found.answers))
 
 
-def _add(found: dict[str, list[Load]], plan: Plan, load: Load, number: int) -> None:
-    found.setdefault(plan.name, []).append(load)
+def _say(number: int, name: str, load: Load) -> None:
     p50, p99 = load.latency(0.5) / 1000, load.latency(0.99) / 1000
-    print(f"  round {number + 1} {plan.name:<28} {load.rate:>9,.0f}/s  {p50:.2f} / {p99:.2f} ms", file=sys.stderr)
+    print(
+        f"  round {number + 1} {name:<36} {load.rate:>9,.1f}/s  {p50:7.2f} / {p99:7.2f} ms  {load.processor:8,.0f} µs",
+        file=sys.stderr,
+    )

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from serving.load import ask
@@ -26,7 +24,10 @@ class CannotStartError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """How a server is started and asked. `command` takes the port; `read` finds the probabilities in an answer."""
+    """How a server is started and asked. `command` takes the port; `read` finds the probabilities in an answer.
+
+    One that `shares` another plan's process is only asked differently.
+    """
 
     name: str
     command: Callable[[int], Sequence[str]]
@@ -35,6 +36,8 @@ class Plan:
     read: Callable[[bytes], Sequence[float]]
     env: dict[str, str] = field(default_factory=dict)
     folder: Path | None = None
+    endpoint: str = ""
+    shares: str = ""
     tolerance: float = 1e-5
 
 
@@ -46,18 +49,24 @@ class Running:
     port: int
     process: subprocess.Popen[bytes]
     ready_seconds: float
+    log: Path
 
     @property
     def processes(self) -> list[int]:
         """The process and all below it."""
         return descendants(self.process.pid)
 
+    def asked(self, plan: Plan) -> Running:
+        """The same server, asked by another plan. Raises `CannotStartError` where it answers wrongly."""
+        _check_all(plan, self.port)
+        return replace(self, plan=plan)
+
 
 @contextmanager
 def running(plan: Plan, cores: frozenset[int]) -> Iterator[Running]:
     """The plan's server on these cores. Raises `CannotStartError`."""
     port = free_port()
-    with tempfile.TemporaryFile() as log:
+    with tempfile.NamedTemporaryFile(prefix="loopwright-bench-", suffix=".log") as log:
         began = time.perf_counter()
         process = subprocess.Popen(
             plan.command(port),
@@ -67,9 +76,12 @@ def running(plan: Plan, cores: frozenset[int]) -> Iterator[Running]:
             env={**os.environ, **ONE_THREAD, **plan.env},
             preexec_fn=lambda: os.sched_setaffinity(0, cores),
         )
+        path = Path(log.name)
         try:
-            _until_right(plan, port, process, log)
-            yield Running(plan=plan, port=port, process=process, ready_seconds=time.perf_counter() - began)
+            _until_ready(plan, port, process, path)
+            ready = time.perf_counter() - began
+            _check_all(plan, port)
+            yield Running(plan=plan, port=port, process=process, ready_seconds=ready, log=path)
         finally:
             stop(process)
 
@@ -99,11 +111,21 @@ def descendants(pid: int) -> list[int]:
 
 
 def resident(pid: int) -> float:
-    """The resident memory of a process, in MiB."""
+    """The resident memory of a process, in MB."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS"):
-            return int(line.split()[1]) / 1024
+            return int(line.split()[1]) * 1024 / 1e6
     raise ProcessLookupError(pid)
+
+
+def processor_seconds(pids: Sequence[int]) -> float:
+    """The processor time that these processes have taken, in user and in system mode."""
+    ticks = 0
+    for pid in pids:
+        with suppress(OSError):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def free_port() -> int:
@@ -112,18 +134,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def python_command(*arguments: str) -> Callable[[int], list[str]]:
-    """This interpreter with `arguments`, in which PORT is replaced."""
-    return lambda port: [sys.executable, *(one.replace("PORT", str(port)) for one in arguments)]
-
-
-def v2_probabilities(body: bytes) -> list[float]:
-    """The numbers of an answer in Open Inference Protocol v2."""
-    (found,) = [one["data"] for one in json.loads(body)["outputs"] if one["datatype"].startswith("FP")]
-    return list(found)
-
-
-def _until_right(plan: Plan, port: int, process: subprocess.Popen[bytes], log: object) -> None:
+def _until_ready(plan: Plan, port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline, said = time.monotonic() + READY_SECONDS, "it never listened"
     while time.monotonic() < deadline:
         if process.poll() is not None:
@@ -131,7 +142,7 @@ def _until_right(plan: Plan, port: int, process: subprocess.Popen[bytes], log: o
         try:
             status, body = ask(port, plan.requests[0])
             if status == 200:
-                return _check_all(plan, port)
+                return
             said = f"it answers {status}: {body[:300]!r}"
         except OSError as error:
             said = str(error)
@@ -152,9 +163,8 @@ def _check_all(plan: Plan, port: int) -> None:
             raise CannotStartError(f"it answers {found[:3]} where {list(expected[:3])} is right")
 
 
-def _tail(log: object) -> str:
-    log.seek(0)  # type: ignore[attr-defined]
-    return " | ".join(log.read().decode(errors="replace").strip().splitlines()[-6:])  # type: ignore[attr-defined]
+def _tail(log: Path) -> str:
+    return " | ".join(log.read_text(errors="replace").strip().splitlines()[-6:])
 
 
-ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS")}
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS"), "1")

@@ -1,4 +1,4 @@
-"""The least a server can do: it reads what comes and sends the same bytes back at once. To try the load generator by."""
+"""The least a server can do: it reads what comes and sends the same bytes back. To try the load generator by."""
 
 import select
 import socket
