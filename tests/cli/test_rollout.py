@@ -18,6 +18,15 @@ def test_a_version_that_needs_a_person_waits_for_one(command: Command, project: 
     assert (approved.code, approved.json["status"]) == (0, "promoted")
 
 
+def test_a_version_may_shadow_the_champion(command: Command, project: Path) -> None:
+    command("run")
+    said = command("rollout", "shadow", "demand", "1", "--share", "10")
+    assert (said.code, said.out) == (0, "demand serves champion v1 100 %, shadow v1 10 % (revision 2)\n")
+    ended = command("rollout", "shadow", "demand", "1", "--share", "0", "--json")
+    assert [one["name"] for one in ended.json["variants"]] == ["champion"]
+    assert "no version 7" in command("rollout", "shadow", "demand", "7").err
+
+
 def test_the_list_says_what_stopped_a_rollout(command: Command, project: Path) -> None:
     command("run")
     rows(40, start=60).write_csv(project / "data" / "b.csv")

@@ -57,6 +57,7 @@ def predicted(storage) -> Callable[..., None]:
         keys: Sequence[str | None] | None = None,
         at: Sequence[datetime] | None = None,
         version: int = 1,
+        shadow: bool | None = None,
     ) -> None:
         count = len(ids)
         at = at or [START + timedelta(minutes=place) for place in range(count)]
@@ -70,6 +71,7 @@ def predicted(storage) -> Callable[..., None]:
                 "at": pa.array(at, pa.timestamp("us", "UTC")),
                 "key": pa.array(keys or [None] * count, pa.string()),
                 "latency_ms": pa.array([1.0] * count),
+                **({} if shadow is None else {"shadow": pa.array([shadow] * count)}),
                 "input.temp": pa.array([0.5] * count),
                 **{f"output.{name}": values for name, values in outputs.items()},
             }
@@ -142,6 +144,15 @@ def test_telling_the_same_outcomes_twice_keeps_them_once(storage):
     told(storage, of("a", 1))
     told(storage, of("a", 1))
     assert len(list(storage.list("outcomes/demand"))) == 1
+
+
+def test_what_a_shadow_said_is_not_measured(live, predicted, measured, storage):
+    live("v1")
+    told(storage, of("a", 1.0))
+    predicted({"prediction": pa.array([1.5])}, ids=["a"], shadow=False)
+    predicted({"prediction": pa.array([9.0])}, ids=["a"], shadow=True)
+    (measured_one,) = measured().versions
+    assert (measured_one.predictions, measured_one.version) == (1, 1)
 
 
 def test_windows_and_versions_are_measured_apart(live, predicted, measured, storage):
