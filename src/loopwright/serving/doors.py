@@ -26,6 +26,7 @@ from loopwright.serving.endpoints import Endpoints, LiveEndpoint
 from loopwright.serving.invocations import decode_rows, encode_rows
 from loopwright.serving.logs import log_refusal
 from loopwright.serving.metrics import CONTENT_TYPE
+from loopwright.serving.openapi import openapi_json
 from loopwright.serving.outcomes import OutcomesTold
 from loopwright.serving.rsgi import HTTPProtocol, ProtocolClosed, Scope
 from loopwright.serving.tabular import Rows, shown
@@ -83,6 +84,7 @@ class Doors:
             "/status": self._status_page,
             "/version": lambda: Reply(200, [("content-type", "text/plain")], _MLFLOW),
             "/metrics": self._metrics_page,
+            "/openapi.json": lambda: Reply(200, [("content-type", "application/json")], _OPENAPI),
         }
         self._health: dict[str, Callable[[], Reply]] = {
             "/ping": self._ready_page,
@@ -359,4 +361,5 @@ def _json(status: int, body: Any, *headers: tuple[str, str]) -> Reply:
 
 _SERVER = {"name": "loopwright", "version": version("loopwright"), "extensions": ["binary_tensor_data"]}
 _MLFLOW = version("mlflow").encode()
+_OPENAPI = openapi_json()
 _NO_REQUEST = protocol_v2.InferenceRequest(inputs=[])
