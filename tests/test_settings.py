@@ -75,6 +75,16 @@ def test_a_wrong_setting_is_named_with_its_value(tmp_path: Path, text: str, word
     assert remedy in caught.value.remedy
 
 
+@pytest.mark.parametrize(
+    "text", ["endpoint_tokens = 't0p-secret'", "endpoint_tokens = {a = ['t0p-secret']}", "token = ['t0p-secret']"]
+)
+def test_a_wrong_secret_is_named_without_its_value(tmp_path: Path, text: str) -> None:
+    (tmp_path / "loopwright.toml").write_text(text)
+    with pytest.raises(SettingsError, match=r"is \*\*\*") as raised:
+        load_settings(tmp_path)
+    assert "t0p-secret" not in f"{raised.value} {raised.value.remedy}"
+
+
 def test_an_unknown_environment_says_which_there_are(root: Path) -> None:
     with pytest.raises(SettingsError, match="no environment 'stage'") as caught:
         load_settings(root, "stage")

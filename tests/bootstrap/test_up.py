@@ -9,9 +9,13 @@ import time
 import zipfile
 from pathlib import Path
 
+import grpc
 import httpx
 import polars as pl
 import pytest
+import trustme
+
+from loopwright.core.tls import trusting
 
 
 def served(platform):
@@ -123,6 +127,36 @@ def test_a_door_that_dies_is_opened_again(project, up):
     platform.until(answers_again)
     assert control not in platform.doors()
     assert platform.end() == 0
+
+
+def test_its_inference_server_may_speak_tls_and_grpc_and_ask_for_tokens(project, up):
+    leaf = trustme.CA().issue_cert("127.0.0.1")
+    leaf.cert_chain_pems[0].write_to_path(project / "server.pem")
+    leaf.private_key_pem.write_to_path(project / "server.key")
+    with (project / "loopwright.toml").open("a") as settings:
+        settings.write('tls_certificate = "server.pem"\ntls_key = "server.key"\ngrpc_port = 0\n')
+        settings.write('[endpoint_tokens]\ndemand = "for-demand"\n')
+    platform = up(project)
+    inference, at_grpc = platform.addresses["inference"], platform.addresses["grpc"]
+    assert inference.startswith("https://")
+    trusted = trusting(project / "server.pem")
+    path = f"{inference}/v2/models/demand"
+    asked = [httpx.get(path, headers={"authorization": f"Bearer {one}"}, verify=trusted) for one in ("wrong", "for-demand")]
+    assert [one.status_code for one in asked] == [401, 404]
+    credentials = grpc.ssl_channel_credentials((project / "server.pem").read_bytes())
+    with grpc.secure_channel(at_grpc, credentials) as channel:
+        assert channel.unary_unary("/inference.GRPCInferenceService/ServerLive")(b"", timeout=20) == b"\x08\x01"
+    assert platform.end() == 0
+
+
+def test_a_certificate_that_is_none_is_told_and_nothing_stays_behind(project, up):
+    with (project / "loopwright.toml").open("a") as settings:
+        settings.write('tls_certificate = "server.pem"\ntls_key = "server.key"\n')
+    platform = up(project)
+    assert platform.process.wait(timeout=60) == 1
+    assert "server.pem cannot be read" in platform.printed
+    assert "Traceback" not in platform.printed
+    assert (project / ".loopwright" / "up.lock").read_text() == ""
 
 
 def test_one_project_is_up_once(project, up):

@@ -42,12 +42,13 @@ def test_nothing_is_left_behind(command: Command, project: Path) -> None:
 
 def test_secrets_are_not_shown(command: Command, project: Path) -> None:
     (project / "loopwright.toml").write_text(
-        'token = "t0p-secret"\nnotify = ["slack://t0p-secret/b/c"]\n'
+        'token = "t0p-secret"\nendpoint_tokens = {"delivery" = "t0p-secret"}\nnotify = ["slack://t0p-secret/b/c"]\n'
         'state = "postgresql://anna:t0p-secret@127.0.0.1:1/none"\n'
     )
     said = command("doctor", "--json")
     assert "t0p-secret" not in said.out
     assert "slack://***" in said.out
+    assert "endpoint_tokens = delivery: ***" in said.out
     (state,) = found(command, "state")
     assert (state["finding"], "anna:***" in state["text"]) == ("fail", True)
     assert "t0p-secret" not in command("doctor").out
@@ -72,6 +73,12 @@ def test_where_each_setting_comes_from(command: Command, project: Path, monkeypa
 def test_beyond_loopback_a_token_must_be_set(command: Command, project: Path) -> None:
     (project / "loopwright.toml").write_text('host = "0.0.0.0"\n')
     assert any(one["finding"] == "fail" and "token" in one["text"] for one in found(command, "settings"))
+
+
+def test_a_certificate_that_is_none_is_found(command: Command, project: Path) -> None:
+    (project / "loopwright.toml").write_text('tls_certificate = "nowhere.pem"\ntls_key = "nowhere.key"\n')
+    failed = [one for one in found(command, "settings") if one["finding"] == "fail"]
+    assert ["nowhere.pem cannot be read" in one["text"] for one in failed] == [True]
 
 
 def test_a_locked_database_is_found(command: Command, project: Path) -> None:

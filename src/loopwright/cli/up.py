@@ -24,16 +24,25 @@ def up(
     running = Up(platform, tell=_tell_as_json if common.json else lambda text: say(escape(text)))
     _stop_on_signals(running)
     running.start()
-    control = f"http://{platform.settings.host}:{platform.settings.port}"
+    settings = platform.settings
+    control = f"http://{settings.host}:{settings.port}"
+    grpc = None if settings.grpc_port is None else f"{settings.host}:{settings.grpc_port}"
     if common.json:
-        answer({"control": control, "mlflow": f"{control}/mlflow", "inference": platform.inference_url})
+        answer(
+            {
+                "control": control,
+                "mlflow": f"{control}/mlflow",
+                "inference": platform.inference_url,
+                "grpc": grpc,
+            }
+        )
     else:
         say(f"control API  [bold]{control}[/]  (docs at /docs)")
-        if platform.settings.tracking != "off":
+        if settings.tracking != "off":
             say(f"MLflow       [bold]{control}/mlflow[/]")
         say(f"inference    [bold]{platform.inference_url}[/]")
-        if platform.settings.grpc_port is not None:
-            say(f"gRPC         [bold]{platform.settings.host}:{platform.settings.grpc_port}[/]")
+        if grpc is not None:
+            say(f"gRPC         [bold]{grpc}[/]")
         say("Ctrl-C stops everything in order")
     running.run()
     if not common.json:
