@@ -117,7 +117,7 @@ class Project:
         folder.mkdir()
         task = draft.pop("task", "regression")
         classes = draft.get("classes", ())
-        sample = draft.pop("sample", None)
+        sample, encoding = draft.pop("sample", None), draft.pop("encoding", ENCODING)
         manifest = Manifest(
             model="demand", task=task, runtime="python", signature=task_signature(task, INPUTS, classes), files={},
             created=AT, target="y", **draft,
@@ -125,7 +125,7 @@ class Project:
         contents = {"model.pkl": cloudpickle.dumps(model or linear_model())}
         contents |= {"sample.json": json.dumps(sample).encode()} if sample else {}
         reference = REFERENCE if task == "regression" else None
-        write_bundle(folder, manifest, encoding=ENCODING, reference=reference, contents=contents)
+        write_bundle(folder, manifest, encoding=encoding, reference=reference, contents=contents)
         upload_folder(self.storage, f"bundles/demand/{self.made}", folder)
         return Variant(
             name="champion", version=version, bundle=f"bundles/demand/{self.made}", weight=100,
