@@ -6,10 +6,9 @@ import logging
 import os
 import secrets
 import signal
-import sys
 from collections.abc import Callable, Sequence
 from itertools import count
-from threading import Event, Lock, Thread, get_native_id
+from threading import Event, Lock, Thread
 
 from loopwright.core.clock import Clock
 from loopwright.core.codec import to_json
@@ -35,8 +34,6 @@ DISCOVER_SECONDS = 2.0
 STATUS_SECONDS = 5.0
 ADOPT_SECONDS = 15.0
 SHADOW_SECONDS = 0.02
-LOWEST = 19
-"""The niceness of threads whose work nobody waits for."""
 
 
 class Writer:
@@ -153,7 +150,7 @@ class Background:
         self._threads = [
             self._every("follow", options.poll_seconds, self._follow()),
             self._every("write", options.flush_seconds, self._write),
-            self._every("shadow", SHADOW_SECONDS, shadows.work, aside=True),
+            self._every("shadow", SHADOW_SECONDS, shadows.work),
             self._every("send", options.flush_seconds / 2, self._send()),
             self._every("parent", 0.5, _end_with_supervisor()),
         ]
@@ -223,12 +220,8 @@ class Background:
         except LoopwrightError as error:
             log.warning("the status stays: %s", error)
 
-    def _every(self, name: str, seconds: float, act: Callable[[], None], *, aside: bool = False) -> Thread:
-        """A thread that acts again and again; `aside` it gets the processor when nobody else wants it."""
-
+    def _every(self, name: str, seconds: float, act: Callable[[], None]) -> Thread:
         def loop() -> None:
-            if aside and sys.platform == "linux":  # elsewhere priorities are of processes, not of threads
-                os.setpriority(os.PRIO_PROCESS, get_native_id(), LOWEST)
             said = ""
             while not self._stopping.wait(seconds):
                 try:
