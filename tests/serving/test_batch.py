@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from loopwright.bundle.blocks import Block
+from loopwright.bundle.records import Input
 from loopwright.serving import batch as batches
 from loopwright.serving.batch import Batch
+from loopwright.serving.recorder import Served
 from loopwright.serving.typed import as_arrow, gathered
 
+AT = datetime(2026, 1, 2, tzinfo=UTC)
 NUMBER = st.floats(width=32) | st.integers(-9, 9) | st.booleans() | st.none() | st.sampled_from(["2.5", " 1 "])
 STRANGE = st.sampled_from(["x", "", [1], {"a": 1}, 10**400])
 VALUES = {"x": NUMBER, "n": st.integers() | st.none(), "shop": st.text(max_size=2) | STRANGE, "open": st.booleans()}
@@ -40,6 +46,22 @@ def test_columns_gathered_at_once_are_those_gathered_one_by_one(
     for column in (*batch.live.model.inputs,):
         apart = gathered([(one.columns.get(column.name), one.rows) for one in records])
         assert as_arrow(column.kind, batch.column(column.name)).equals(as_arrow(column.kind, apart))
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=st.lists(st.lists(NUMBER | STRANGE, min_size=2, max_size=2), min_size=1, max_size=6))
+def test_blocks_are_gathered_as_their_columns_are(rows: list[list[Any]]) -> None:
+    names = ("a", "b")
+    live: Any = SimpleNamespace(
+        model=SimpleNamespace(names=names, inputs=[Input(name=name, kind="number") for name in names])
+    )
+    blocks = [Block(names, row, 1) for row in rows]
+    gathered_at_once, apart = (
+        Batch(live, [Served(live, "p", 1, AT, None, 1.0, columns, {}) for columns in some])
+        for some in (blocks, [block.columns() for block in blocks])
+    )
+    for name in names:
+        assert as_arrow("number", gathered_at_once.column(name)).equals(as_arrow("number", apart.column(name)))
 
 
 def test_long_arrays_stay_arrays(served: Callable[..., Any]) -> None:

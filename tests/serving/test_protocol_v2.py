@@ -18,13 +18,15 @@ SIGNATURE = Signature(
     outputs=(Output(name="prediction", kind="number"),),
 )
 
+NAMES = tuple(one.name for one in SIGNATURE.inputs)
+
 
 def tensor(name: str, shape: list[int], data: Any, datatype: str = "FP64") -> dict[str, Any]:
     return {"name": name, "shape": shape, "datatype": datatype, "data": data}
 
 
 def rows(*tensors: dict[str, Any]) -> Rows:
-    return request_rows(decode_request(msgspec.json.encode({"inputs": tensors})), SIGNATURE)
+    return request_rows(decode_request(msgspec.json.encode({"inputs": tensors})), NAMES)
 
 
 @pytest.mark.parametrize("shape", [[2], [2, 1]])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
 from operator import itemgetter
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from loopwright.bundle.blocks import Block
 from loopwright.serving.endpoints import LiveVariant
 from loopwright.serving.recorder import Served
 from loopwright.serving.router import place
@@ -72,6 +73,9 @@ class Batch:
             return
         inputs = self.live.model.inputs
         numbers = [one.name for one in inputs if one.kind == "number"]
+        if len(numbers) == len(inputs) and all(_is_block(one, self.live.model.names) for one in self.records):
+            self._columns.update(_blocks(self.records, self.live.model.names))
+            return
         try:
             self._split(numbers, _flat(self.records, numbers, np.float64))
         except (TypeError, ValueError, OverflowError):
@@ -95,6 +99,26 @@ def is_long(record: Served) -> bool:
     return record.rows > 1 and isinstance(next(iter(record.columns.values()), None), np.ndarray)
 
 
+def _is_block(record: Served, names: tuple[str, ...]) -> bool:
+    return type(record.columns) is Block and record.columns.names == names
+
+
+def _blocks(records: Sequence[Served], names: tuple[str, ...]) -> dict[str, Values]:
+    """Columns of records that are blocks of these names: row after row, as they stand."""
+    runs = [record.columns.flat for record in records if isinstance(record.columns, Block)]
+    try:
+        flat = _run_together(runs, np.float64)
+    except (TypeError, ValueError, OverflowError):
+        flat = _numeric(_run_together(runs, np.object_))
+    columns = flat.reshape(-1, len(names)).T
+    return dict(zip(names, columns if flat.dtype != np.object_ else columns.tolist(), strict=True))
+
+
+def _run_together(runs: Sequence[Values], dtype: Any) -> NDArray[Any]:
+    starts = range(0, len(runs), CHUNK)
+    return np.concatenate([np.fromiter(chain.from_iterable(runs[one : one + CHUNK]), dtype) for one in starts])
+
+
 def _flat(records: Sequence[Served], names: Sequence[str], dtype: Any) -> NDArray[Any]:
     """Raises `TypeError`, `ValueError` or `OverflowError` where a value is no number, and numbers are wanted."""
     if not names:
@@ -112,7 +136,7 @@ def _flat(records: Sequence[Served], names: Sequence[str], dtype: Any) -> NDArra
     return np.concatenate(parts)
 
 
-def _picker(names: Sequence[str]) -> Callable[[dict[str, Values]], Sequence[Values]]:
+def _picker(names: Sequence[str]) -> Callable[[Mapping[str, Values]], Sequence[Values]]:
     if len(names) == 1:
         return lambda columns: [columns[names[0]]]
     return itemgetter(*names)

@@ -174,7 +174,7 @@ class Doors:
             nonlocal request
             request = protocol_v2.decode_request(body, said_length)
             protocol_v2.check_outputs(request, endpoint.signature)
-            return protocol_v2.request_rows(request, endpoint.signature), request.id
+            return protocol_v2.request_rows(request, endpoint.names), request.id
 
         answer = await self._plane.infer(call, read)
         encoded, json_length = protocol_v2.encode_response(

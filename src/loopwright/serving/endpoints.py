@@ -54,6 +54,11 @@ class LiveEndpoint:
         """What the endpoint takes: its first variant's signature."""
         return self.variants[0].model.manifest.signature
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The columns it takes, in their order."""
+        return self.variants[0].model.names
+
     def route(self, key: str) -> LiveVariant:
         """The variant that answers `key`."""
         if len(self.variants) == 1:

@@ -154,7 +154,7 @@ class GrpcDoor:
         def read(endpoint: LiveEndpoint) -> tuple[Rows, str | None]:
             request = request_of(message)
             protocol_v2.check_outputs(request, endpoint.signature)
-            return protocol_v2.request_rows(request, endpoint.signature), request.id
+            return protocol_v2.request_rows(request, endpoint.names), request.id
 
         answer = await self._plane.infer(call, read)
         context.set_trailing_metadata(_trailing(call, answer))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from itertools import chain
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from loopwright.bundle.blocks import Block
 from loopwright.bundle.outputs import Outputs
 from loopwright.bundle.records import InputKind, Output, Signature
 from loopwright.errors import RequestError
@@ -88,12 +89,11 @@ def decode_request(body: bytes, json_length: str | None = None) -> InferenceRequ
     return request
 
 
-def request_rows(request: InferenceRequest, signature: Signature) -> Rows:
-    """One tensor a column, each of shape [n] or [n, 1]; or one of shape [n, columns], in the signature's order.
+def request_rows(request: InferenceRequest, names: tuple[str, ...]) -> Rows:
+    """One tensor a column, each of shape [n] or [n, 1]; or one of shape [n, columns], in the order of `names`.
 
     Raises `RequestError` that names the tensor, what was expected and what came.
     """
-    names = [one.name for one in signature.inputs]
     if not request.inputs:
         raise RequestError("the request has no input tensors", remedy=f"send one for each of {', '.join(names)}")
     first = request.inputs[0]
@@ -115,8 +115,10 @@ def request_rows(request: InferenceRequest, signature: Signature) -> Rows:
 
 def check_outputs(request: InferenceRequest, signature: Signature) -> None:
     """Raise `RequestError` for an output that is asked for and does not exist, or cannot be had in that way."""
+    if not request.outputs:
+        return
     have = [one.name for one in signature.outputs]
-    for wanted in request.outputs or ():
+    for wanted in request.outputs:
         if wanted.name not in have:
             raise RequestError(
                 f"the model has no output {shown(wanted.name)}", remedy=f"its outputs are: {', '.join(have)}"
@@ -196,18 +198,16 @@ def _attach(tensors: Sequence[Tensor], raw: memoryview) -> None:
         )
 
 
-def _matrix(tensor: Tensor, names: Sequence[str]) -> Rows:
+def _matrix(tensor: Tensor, names: tuple[str, ...]) -> Rows:
     width = len(names)
     if tensor.shape[1] != width:
         raise _misshaped(tensor, f"[n, {width}]: {', '.join(names)}")
-    values = _flat(tensor)
-    if len(values) == width:
-        return Rows({name: [value] for name, value in zip(names, values, strict=True)}, 1)
-    columns: Iterable[Values] = (values[place::width] for place in range(width))
-    if tensor.shape[0] > FEW and tensor.datatype in _FLOATS:
+    values, rows = _flat(tensor), tensor.shape[0]
+    if rows > FEW and tensor.datatype in _FLOATS:
         with suppress(ValueError, TypeError, OverflowError):  # what is no number is found by name, further on
-            columns = np.asarray(values, dtype=np.float64).reshape(tensor.shape).T
-    return Rows(dict(zip(names, columns, strict=True)), tensor.shape[0])
+            array = np.asarray(values, dtype=np.float64)
+            values = array if array.ndim == 1 else values
+    return Rows(Block(names, values, rows), rows)
 
 
 def _flat(tensor: Tensor) -> Values:

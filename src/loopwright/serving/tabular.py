@@ -23,7 +23,7 @@ FEW = 16
 class Rows:
     """`count` rows by column; every column holds `count` values, and all are lists or all are arrays."""
 
-    columns: dict[str, Values]
+    columns: Mapping[str, Values]
     count: int
 
 
