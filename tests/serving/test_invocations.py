@@ -72,6 +72,8 @@ def test_csv_with_and_without_header(body: bytes, kind: str) -> None:
         (b'{"dataframe_split": {"columns": ["x", "x"], "data": []}}', "", "names a column twice"),
         (b'{"x": 1}\n{', "application/jsonlines", "the body is no JSON"),
         (b"[" * 100_000, "", "the body is no JSON"),
+        (b'{"inputs": [], "instances": []}', "", "the body is an object with 'inputs', 'instances'"),
+        (b"1.5,a", "text/csv; charset=latin-1", "the charset is 'latin-1'"),
     ],
 )
 def test_what_cannot_be_read_is_named(body: bytes, kind: str, said: str) -> None:
