@@ -60,6 +60,9 @@ class Settings(BaseSettings):
         "", description="The inference server's certificate, a PEM file: all its ports speak TLS then."
     )
     tls_key: str = Field("", description="The key of that certificate, a PEM file without a password.")
+    inference_device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where PyTorch models compute; auto takes a GPU where there is one."
+    )
     bundle: str = Field(
         "", description="A bundle (a folder, or a URL of one) that `loopwright serve` serves by itself."
     )

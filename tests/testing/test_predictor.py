@@ -2,13 +2,20 @@
 
 import pytest
 
+from loopwright.errors import BundleError, RequestError
 from loopwright.testing.exams.predictor import PredictorExam
 from loopwright.testing.predictor import FakePredictor
 
 
+def answer(row):
+    if isinstance(row["x"], str):
+        raise RequestError("the column 'x' holds a text", remedy="send a number")
+    return {"prediction": row["x"] * 2.0, "label": row["kind"]}
+
+
 @pytest.fixture
 def predictor():
-    return FakePredictor(lambda row: {"prediction": row["x"] * 2.0, "label": row["kind"]}, needs=("x", "kind"))
+    return FakePredictor(answer, needs=("x", "kind"))
 
 
 class TestFakePredictor(PredictorExam):
@@ -20,9 +27,22 @@ class TestFakePredictor(PredictorExam):
     def needed(self):
         return "kind"
 
+    @pytest.fixture
+    def misfit(self):
+        return "x", "many"
+
+    @pytest.fixture
+    def offline(self):
+        return {"prediction": [2.0, 5.0, -2.0]}
+
 
 def test_it_answers_each_row_by_the_function_and_counts_them(predictor):
-    answer = predictor.predict({"x": [1.0, 2.5], "kind": ["a", "b"]})
-    assert answer["prediction"].tolist() == [2.0, 5.0]
-    assert answer["label"].tolist() == ["a", "b"]
+    found = predictor.predict({"x": [1.0, 2.5], "kind": ["a", "b"]})
+    assert found["prediction"].tolist() == [2.0, 5.0]
+    assert found["label"].tolist() == ["a", "b"]
     assert predictor.asked == 2
+
+
+def test_a_function_that_fails_fails_as_a_models_code_does(predictor):
+    with pytest.raises(BundleError, match="the function raised TypeError"):
+        predictor.predict({"x": [None], "kind": ["a"]})

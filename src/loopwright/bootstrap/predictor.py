@@ -8,13 +8,15 @@ from typing import Any
 
 from loopwright.bundle.pipeline import Features, Pipeline
 from loopwright.bundle.read import read_encoding, read_manifest, verify_bundle
-from loopwright.bundle.records import Manifest
+from loopwright.bundle.records import Device, Manifest
 from loopwright.errors import BundleError
 from loopwright.ports.predictor import Predictor
 
 
-def load_predictor(folder: Path, *, verify: bool = True, allow_pickle: bool = True, threads: int = 1) -> Predictor:
-    """The bundle in `folder`, ready to predict in `threads` threads.
+def load_predictor(
+    folder: Path, *, verify: bool = True, allow_pickle: bool = True, threads: int = 1, device: Device = "auto"
+) -> Predictor:
+    """The bundle in `folder`, ready to predict in `threads` threads (0: one a core), on `device` where it is PyTorch's.
 
     `verify` holds every file against its digest first. With `allow_pickle=False` a bundle whose runtime unpickles
     (`python`, `pyfunc`) is refused. Raises `BundleError`, and `DeclarationError` where the project's code fails.
@@ -31,7 +33,8 @@ def load_predictor(folder: Path, *, verify: bool = True, allow_pickle: bool = Tr
     if manifest.runtime == "pyfunc":
         predictor: Predictor = adapter.load(folder, manifest)
         return predictor
-    score = adapter.load_score(folder, manifest, threads=threads)
+    place = {"device": device} if manifest.runtime == "torch" else {}
+    score = adapter.load_score(folder, manifest, threads=threads, **place)
     return Pipeline(manifest, read_encoding(folder), score, _features(folder, manifest))
 
 

@@ -134,6 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--tls-key", type=Path, help="its key in PEM, without a password")
     parser.add_argument("--workers", type=int, help="how many processes answer")
     parser.add_argument("--threads", type=int, help="the threads of each; 0 shares out the cores")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), help="where PyTorch models compute")
     parser.add_argument("--spool", type=Path, help="the local folder of captures and bundle copies")
     parser.add_argument("--window", dest="window_seconds", type=float, help="seconds a summary covers")
     parser.add_argument("--poll", dest="poll_seconds", type=float, help="seconds between looks at the store")

@@ -5,7 +5,7 @@ A bundle is a folder:
     MLmodel, requirements.txt, python_env.yaml    what MLflow reads (`mlflow.pyfunc.load_model` opens the folder)
     bundle.json                  the `Manifest`: what the model is, and the SHA-256 of every other file
     encoding.json                the fitted `Encoding`
-    model.onnx | model.txt | model.pkl | model/    the model itself; `Manifest.runtime` says which file is served from
+    model.onnx | model.txt | model.ubj | model.pt2 | model.pkl | model/    the model itself, see `Runtime`
     reference.json               the `Reference`: bins and counts that later windows are held against
     sample.json                  a few rows and their predictions, for whoever hosts the bundle to check itself by
     code/                        the project's Python files, where the model needs them
@@ -28,8 +28,13 @@ SAMPLE = "sample.json"
 """A few raw rows and what the bundle predicts for them: `{"inputs": {column: [...]}, "outputs": {name: [...]}}`."""
 
 InputKind = Literal["number", "integer", "boolean", "text", "date", "datetime"]
-Runtime = Literal["onnx", "lightgbm", "python", "pyfunc"]
-"""`onnx`: model.onnx; `lightgbm`: model.txt; `python`: model.pkl (cloudpickle); `pyfunc`: a foreign MLflow model."""
+Runtime = Literal["onnx", "lightgbm", "xgboost", "torch", "python", "pyfunc"]
+"""Which file of the bundle is served from. `onnx`: model.onnx; `lightgbm`: model.txt; `xgboost`: model.ubj; `torch`:
+model.pt2 (a program of `torch.export`); `python`: model.pkl (cloudpickle); `pyfunc`: a foreign MLflow model in model/.
+"""
+
+Device = Literal["auto", "cpu", "cuda"]
+"""Where a PyTorch model computes; `auto` takes a GPU where there is one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

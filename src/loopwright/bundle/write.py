@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 
 from loopwright.bundle.read import bundle_files, read_manifest
@@ -18,6 +19,8 @@ from loopwright.errors import BundleError, StorageError
 RUNTIME_PACKAGES: dict[Runtime, tuple[str, ...]] = {
     "onnx": ("onnxruntime",),
     "lightgbm": ("lightgbm",),
+    "xgboost": ("xgboost",),
+    "torch": ("torch",),
     "python": ("cloudpickle",),
     "pyfunc": ("mlflow",),
 }
@@ -88,10 +91,14 @@ def _requirements(packages: Sequence[str]) -> bytes:
 
 
 def _pinned(package: str) -> str:
-    try:
-        return f"{package}=={version(package)}"
-    except PackageNotFoundError:
-        raise BundleError(f"the model needs {package}, which is not installed", remedy=f"install {package}") from None
+    """`package` as it is installed; where only its module is known by that name (xgboost-cpu), what brings the module.
+
+    A build's own mark is left out (2.13.0+cpu): any build of that version will do.
+    """
+    for name in (package, *packages_distributions().get(package, ())):
+        with suppress(PackageNotFoundError):
+            return f"{name}=={version(name).partition('+')[0]}"
+    raise BundleError(f"the model needs {package}, which is not installed", remedy=f"install {package}")
 
 
 def _python_env() -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -36,8 +36,17 @@ def serve(
     port: Annotated[int | None, Parameter(help="The port; 0 for any free one.")] = None,
     workers: Annotated[int | None, Parameter(help="How many processes answer.")] = None,
     threads: Annotated[int | None, Parameter(help="The threads of each; 0 shares out the cores.")] = None,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"] | None,
+        Parameter(help="Where PyTorch models compute; auto: a GPU if there is one."),
+    ] = None,
     spool: Annotated[Path | None, Parameter(help="The folder of captures on their way and copies of bundles.")] = None,
     name: Annotated[str | None, Parameter(help="What the server calls itself.")] = None,
+    flush: Annotated[
+        Literal["background", "answer"],
+        Parameter(help="When captures go to the store; before the answer where the host freezes after it."),
+    ] = "background",
+    log: Annotated[Literal["text", "json"], Parameter(help="How the server writes its log.")] = "text",
     where: Where = Where(),  # noqa: B008
 ) -> int:
     """Serve endpoints from the object store, or one bundle by itself, until SIGTERM. Needs no database, and no project
@@ -52,6 +61,7 @@ def serve(
         inference_port=port,
         inference_workers=workers,
         inference_threads=threads,
+        inference_device=device,
     )
     certificate, key = settings.tls_files(where.root)
     said = {"port": settings.inference_port} | sagemaker_options(os.environ) | ({} if port is None else {"port": port})
@@ -66,6 +76,7 @@ def serve(
             trusted_network=settings.trusted_network,
             workers=settings.inference_workers,
             threads=settings.inference_threads,
+            device=settings.inference_device,
             spool=spool or where.root / settings.home / "spool",
             window_seconds=settings.window_seconds,
             server_name=name,
@@ -75,6 +86,8 @@ def serve(
             tls_key=key,
             grpc_port=settings.grpc_port,
             allow_pickle=settings.allow_pickle,
+            flush=flush,
+            log=log,
             **said,
         )
     )

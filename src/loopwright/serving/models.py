@@ -49,7 +49,7 @@ class LoadedModel:
         self.names = tuple(one.name for one in self.inputs)
         self._predictor = predictor
         # A user's own code may take any time at any row; what a library computes follows from how many rows there are.
-        self._steady = manifest.runtime not in ("python", "pyfunc") and not manifest.uses_features
+        self._steady = manifest.runtime not in ("torch", "python", "pyfunc") and not manifest.uses_features
         self._pace = Pace()
         self._calls = 0
         self._batcher = Batcher(manifest.model, self._timed, self._pace, limits or BatchLimits())

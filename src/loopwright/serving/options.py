@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from loopwright.bundle.records import Device
 from loopwright.core.cores import available_cores
 from loopwright.core.tls import check_certificate
 from loopwright.errors import HostingError
@@ -25,7 +26,7 @@ class ServerOptions:
 
     With `bundle` (a folder, or a URL of one) that bundle is served by itself, recorded as `bundle_as` says (see
     `alone.served_as`), and what is captured goes to `storage_url` where there is one. A worker predicts in `threads`;
-    0 shares the cores out evenly.
+    0 shares the cores out evenly. PyTorch models compute on `device`.
 
     `token` opens everything, one of the `endpoint_tokens` the endpoint it is the value of. With a `tls_certificate` and
     its `tls_key` all doors speak TLS only. At a `grpc_port` Open Inference Protocol v2 is spoken over gRPC.
@@ -51,6 +52,7 @@ class ServerOptions:
     port: int = 8401
     workers: int = 1
     threads: int = 0
+    device: Device = "auto"
     server_name: str | None = None
     token: str | None = None
     endpoint_tokens: Mapping[str, str] = field(default_factory=dict)

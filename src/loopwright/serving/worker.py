@@ -97,6 +97,7 @@ class Worker:
         )
         tokens = make_tokens(options.token, options.endpoint_tokens)
         self._tracing = extras.tracing(name)
+        flush = self._background.flush if options.flush == "answer" else None
         bodies = Bodies(options.max_body, options.body_seconds)
         self._doors = Doors(
             plane,
@@ -108,9 +109,8 @@ class Worker:
             tracing=self._tracing,
             bodies=bodies,
             server=options.name,
-            flush=self._background.flush if options.flush == "answer" else None,
+            flush=flush,
         )
-
         self._plane = plane
         self._heart = Heart(
             pulse,
@@ -120,7 +120,7 @@ class Worker:
             end=self._break_off,
         )
         self._drain_seconds = options.drain_seconds
-        self._door = extras.door(plane, self.endpoints, tokens, self._tracing, options) if extras.door else None
+        self._door = extras.door(plane, self.endpoints, tokens, self._tracing, flush, options) if extras.door else None
 
     def load_bundle(self) -> None:
         """Load the one bundle that is to be served. Raises `BundleError`: nothing can take its place."""
@@ -154,7 +154,7 @@ class Worker:
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._door is not None:
-            loop.run_until_complete(self._door.close(self._drain_seconds / 3))
+            loop.run_until_complete(self._door.close(self._drain_seconds))
         self._background.stop()
         if self._tracing is not None:
             self._tracing.close()
@@ -178,7 +178,7 @@ def make_worker(
     budget_threads(options.worker_threads)
 
     def open_bundle(folder: Path) -> Predictor:
-        return load(folder, allow_pickle=options.allow_pickle, threads=options.worker_threads)
+        return load(folder, allow_pickle=options.allow_pickle, threads=options.worker_threads, device=options.device)
 
     worker = Worker(
         options, f"{options.name}-{number}", open_storage(options), open_bundle, SystemClock(), extras, pulse

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from loopwright.errors import RequestError
+from loopwright.errors import BundleError, LoopwrightError, RequestError
 from loopwright.ports.predictor import Columns
 
 
@@ -30,5 +30,13 @@ class FakePredictor:
                 raise RequestError(f"column {name!r} is missing", remedy="send it with every row")
         rows = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
         self.asked += len(rows)
-        answers = [self._answer(row) for row in rows]
+        answers = [self._answered(row) for row in rows]
         return {name: np.asarray([answer[name] for answer in answers]) for name in (answers[0] if answers else ())}
+
+    def _answered(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        try:
+            return self._answer(row)
+        except LoopwrightError:
+            raise
+        except Exception as error:
+            raise BundleError(f"the function raised {type(error).__name__}: {error}") from error

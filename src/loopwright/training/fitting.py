@@ -14,6 +14,7 @@ import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
+from loopwright.bundle.modules import as_model
 from loopwright.bundle.outputs import class_scores
 from loopwright.declare import Model, TaskName
 from loopwright.errors import LoopwrightError, TrainingError
@@ -155,7 +156,7 @@ class FunctionFit:
         random.seed(self._data.seed)
         np.random.seed(self._data.seed)  # for functions that draw from the process's own generator
         try:
-            model = self._function(self._data, dict(params))
+            model = as_model(self._function(self._data, dict(params)))
         except LoopwrightError:
             raise
         except Exception as error:
@@ -163,10 +164,11 @@ class FunctionFit:
         if not hasattr(model, "predict"):
             raise TrainingError(
                 f"the train function returned {'nothing' if model is None else f'a {type(model).__name__}'}",
-                remedy="return the fitted model: an object with predict, and predict_proba for classes",
+                remedy="return the fitted model: an object with predict (and predict_proba for classes), a PyTorch "
+                "module or an XGBoost booster",
             )
         fitted = Fitted(model=model, params=params, rounds=None, score=self._scorer(model))
-        fitted.score(self._data.X[:8])
+        _check_probabilities(fitted.score(self._data.X[:8]), self._data.task)
         return fitted
 
     def _scorer(self, model: Any) -> Callable[[NDArray[Any]], Scores]:
@@ -199,6 +201,17 @@ def function_error(role: str, function: Callable[..., Any], error: Exception) ->
         f"the {role} function {getattr(function, '__name__', role)} raised {type(error).__name__}{place}: {text}",
         remedy=f"mend the {role} function",
     )
+
+
+def _check_probabilities(scores: Scores, task: TaskName) -> None:
+    """Raise `TrainingError` where a classifier's scores cannot be probabilities."""
+    sums = scores.sum(axis=1) if scores.ndim == 2 else np.ones(len(scores))
+    if task != "regression" and not (np.all((scores >= 0) & (scores <= 1)) and np.allclose(sums, 1, atol=1e-3)):
+        raise TrainingError(
+            "the trained model does not answer with probabilities",
+            remedy="let it answer with one a class that add up to 1: end a PyTorch module with a softmax, or for two "
+            "classes with a sigmoid",
+        )
 
 
 def _finite(scores: Scores) -> Scores:

@@ -18,6 +18,7 @@ import numpy as np
 
 from loopwright.bundle.card import bom, model_card
 from loopwright.bundle.code import archive_code, unpack_code
+from loopwright.bundle.modules import TorchModel, xgboost_booster
 from loopwright.bundle.outputs import task_signature
 from loopwright.bundle.read import read_manifest
 from loopwright.bundle.records import CODE, Manifest, Reference, Runtime
@@ -119,6 +120,11 @@ def distributions_of(pickled: bytes) -> tuple[str, ...]:
 
 def _model_files(fitted: Fitted, material: Material, onnx: bool) -> tuple[dict[str, bytes], Runtime, tuple[str, ...]]:
     """The model's own file, and its ONNX form where that says the same on validation rows; and which is served."""
+    if isinstance(fitted.model, TorchModel):
+        return _torch_files(fitted.model, len(material.encoding.names))
+    trees = _xgboost_file(fitted, material)
+    if trees is not None:
+        return {"model.ubj": trees}, "xgboost", ()
     booster = _booster(fitted, material)
     files = {"model.txt": booster.model_to_string().encode()} if booster else {"model.pkl": _pickled(fitted.model)}
     runtime: Runtime = "lightgbm" if booster else "python"
@@ -128,6 +134,27 @@ def _model_files(fitted: Fitted, material: Material, onnx: bool) -> tuple[dict[s
     if isinstance(converted, str):
         return files, runtime, (f"served by {runtime}, not ONNX: {converted}",)
     return {**files, "model.onnx": converted}, "onnx", ()
+
+
+def _torch_files(model: TorchModel, width: int) -> tuple[dict[str, bytes], Runtime, tuple[str, ...]]:
+    try:
+        return {"model.pt2": model.exported(width)}, "torch", ()
+    except Exception as error:  # noqa: BLE001 - torch.export raises whatever it stumbles over
+        reason = str(error).strip().partition("\n")[0]
+        note = f"served as a pickle, for torch.export cannot write the module down: {type(error).__name__}: {reason}"
+        return {"model.pkl": _pickled(model)}, "python", (note,)
+
+
+def _xgboost_file(fitted: Fitted, material: Material) -> bytes | None:
+    """The model as a plain XGBoost booster, where it is one and answers as the model does."""
+    booster = xgboost_booster(fitted.model)
+    if booster is None:
+        return None
+    rows = _rows(material)[:100]
+    answer = np.asarray(booster.inplace_predict(rows, validate_features=False))
+    usual = fitted.score(rows)
+    same = answer.shape == usual.shape and np.allclose(answer, usual, rtol=1e-5, equal_nan=True)
+    return bytes(booster.save_raw("ubj")) if same else None
 
 
 def _booster(fitted: Fitted, material: Material) -> lightgbm.Booster | None:

@@ -1,0 +1,1 @@
+"""PyTorch serves `model.pt2`."""
