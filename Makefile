@@ -37,7 +37,7 @@ setup: .venv/.done
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: install it, or name it with make PYTHON=/path/to/python3"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "Python's venv module is needed, for example: sudo apt-get install python3-venv"; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraints constraints.txt --editable '.[grpc,otel,postgres]' --group dev
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraints constraints.txt --editable '.[grpc,otel,postgres,xgboost]' --group dev
 	@$(BIN)/python -c 'import lightgbm' 2>/dev/null || { echo "LightGBM cannot be loaded. It needs the system's OpenMP library: sudo apt-get install libgomp1 (Debian, Ubuntu) or brew install libomp (macOS)"; exit 1; }
 	@touch $@
 
