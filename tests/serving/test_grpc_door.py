@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import grpc
@@ -176,6 +181,56 @@ def test_a_deadline_is_kept(client: Any) -> None:
     with pytest.raises(InferenceServerException) as raised:
         client.infer("demand", inputs, client_timeout=0.2)
     assert raised.value.status() == "StatusCode.DEADLINE_EXCEEDED"
+
+
+def test_what_is_refused_is_logged_with_its_ids(client: Any, server: Any) -> None:
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    headers = {"x-loopwright-prediction-id": "lost", "traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+    with pytest.raises(InferenceServerException):
+        client.infer("nobody", columns(), headers=headers)
+    told = f"status='NOT_FOUND' method='gRPC' path='{METHOD}' prediction_id='lost' trace_id='{trace}'"
+    server.until(lambda: f"there is no endpoint 'nobody': there are: demand, three ({told})" in server.log.read_text())
+
+
+def test_what_is_in_work_is_answered_before_the_end(kit: Any, tmp_path: Any) -> None:
+    project = kit.Project(tmp_path)
+    project.release(project.bundle())
+    port = kit.free_port()
+    running = kit.start_server(project, tmp_path, "--grpc-port", str(port))
+    running.wait_for()
+    with triton.InferenceServerClient(f"127.0.0.1:{port}") as client:
+        inputs = columns(1)
+        inputs[0].set_data_from_numpy(np.array([-2.0]))  # sleeps for a second
+        answers: Queue[Any] = Queue()
+        client.async_infer("demand", inputs, callback=lambda result, error: answers.put(result or error))
+        running.until(
+            lambda: re.search(r"requests_in_flight\{.*\} 1\n", running.client.get("/metrics").text) is not None
+        )
+        assert running.stop() == 0
+        answer = answers.get(timeout=10)
+    assert answer.as_numpy("prediction").tolist() == [18.0]
+    assert len(project.captured()) == 1
+    running.client.close()
+
+
+def test_a_worker_that_was_killed_is_replaced_at_its_port(kit: Any, tmp_path: Any) -> None:
+    project = kit.Project(tmp_path)
+    project.release(project.bundle())
+    port = kit.free_port()
+    running = kit.start_server(project, tmp_path, "--grpc-port", str(port))
+    running.grpc = f"127.0.0.1:{port}"
+    running.wait_for()
+    ask(running, model_name="demand", **RAW)
+    children = Path(f"/proc/{running.process.pid}/task/{running.process.pid}/children")
+    (worker,) = (int(one) for one in children.read_text().split())
+    os.kill(worker, signal.SIGKILL)
+    running.until(lambda: children.read_text().split() not in ([], [str(worker)]))
+    running.wait_for()
+    with grpc.insecure_channel(running.grpc) as channel:
+        grpc.channel_ready_future(channel).result(timeout=15)
+    ask(running, model_name="demand", **RAW)
+    assert running.stop() == 0
+    running.client.close()
 
 
 def test_a_taken_port_is_told(server: Any, kit: Any, tmp_path: Any) -> None:

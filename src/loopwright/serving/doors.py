@@ -341,7 +341,14 @@ def _refusal(error: LoopwrightError) -> Reply:
 def _log(scope: Scope, reply: Reply) -> None:
     headers = scope.headers
     given = headers.get("x-loopwright-prediction-id") or headers.get("x-amzn-sagemaker-inference-id")
-    log_refusal(scope, reply.status, orjson.loads(reply.body)["error"], given)
+    log_refusal(
+        scope.method,
+        scope.path,
+        reply.status,
+        orjson.loads(reply.body)["error"],
+        prediction_id=given,
+        traceparent=headers.get("traceparent"),
+    )
 
 
 def _explain_to_sagemaker(reply: Reply) -> None:

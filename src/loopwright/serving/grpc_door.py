@@ -13,13 +13,14 @@ from typing import Any
 import grpc
 from grpc import aio
 
-from loopwright.errors import HostingError, LoopwrightError, NotFoundError
+from loopwright.errors import HostingError, LoopwrightError, NotFoundError, RequestError
 from loopwright.ports.tracing import Tracing
 from loopwright.serving import protocol_v2
 from loopwright.serving.batching import DeadlineError, OverloadError
 from loopwright.serving.dataplane import Answer, Call, Dataplane, error_kind
 from loopwright.serving.endpoints import Endpoints, LiveEndpoint
 from loopwright.serving.grpc_messages import SERVICE, answer_of, make, parse, request_of
+from loopwright.serving.logs import log_refusal
 from loopwright.serving.options import ServerOptions
 from loopwright.serving.tabular import Rows
 from loopwright.serving.tokens import Tokens
@@ -32,7 +33,7 @@ CONCURRENT = 1024
 Metadata = dict[str, str]
 
 
-class UnauthenticatedError(LoopwrightError):
+class UnauthenticatedError(RequestError):
     """A token is required."""
 
 
@@ -45,12 +46,14 @@ class GrpcDoor:
         endpoints: Endpoints,
         tokens: Tokens | None,
         tracing: Tracing | None,
+        flush: Callable[[], object] | None,
         options: ServerOptions,
     ) -> None:
         self._plane = plane
         self._endpoints = endpoints
         self._tokens = tokens
         self._tracing = tracing
+        self._flush = flush
         self._options = options
         self._server: aio.Server | None = None
 
@@ -93,7 +96,8 @@ class GrpcDoor:
             "ModelInfer": self._model_infer if self._tracing is None else partial(self._traced, self._tracing),
         }
         return {
-            name: grpc.unary_unary_rpc_method_handler(partial(_answered, act), None, None) for name, act in acts.items()
+            name: grpc.unary_unary_rpc_method_handler(partial(_answered, name, act), None, None)
+            for name, act in acts.items()
         }
 
     async def _server_live(self, data: bytes, context: Any) -> bytes:
@@ -157,6 +161,8 @@ class GrpcDoor:
             return protocol_v2.request_rows(request, endpoint.names), request.id
 
         answer = await self._plane.infer(call, read)
+        if self._flush is not None:
+            await asyncio.get_running_loop().run_in_executor(None, self._flush)
         context.set_trailing_metadata(_trailing(call, answer))
         return answer_of(message, answer)
 
@@ -173,18 +179,27 @@ def _listen(server: aio.Server, address: str, options: ServerOptions) -> None:
         server.add_secure_port(address, grpc.ssl_server_credentials([pair]))
 
 
-async def _answered(act: Callable[[bytes, Any], Awaitable[bytes]], data: bytes, context: Any) -> bytes:
+async def _answered(name: str, act: Callable[[bytes, Any], Awaitable[bytes]], data: bytes, context: Any) -> bytes:
     """An answer, whatever comes: a client's mistake is told by status and details."""
     try:
         return await act(data, context)
     except LoopwrightError as error:
         status = next(status for kind, status in _STATUSES if isinstance(error, kind))
         details = f"{error.message}: {error.remedy}" if error.remedy else error.message
+        said = _metadata(context)
+        log_refusal(
+            "gRPC",
+            f"/{SERVICE}/{name}",
+            status.name,
+            details,
+            prediction_id=said.get("x-loopwright-prediction-id"),
+            traceparent=said.get("traceparent"),
+        )
         kept = context.trailing_metadata() or ()
         context.set_trailing_metadata((*kept, ("x-loopwright-kind", error_kind(error))))
         await context.abort(status, details)
     except Exception:
-        log.exception("gRPC")
+        log.exception("gRPC %s", name)
         await context.abort(grpc.StatusCode.INTERNAL, "the server failed at this request")
     raise AssertionError("an aborted call goes no further")
 

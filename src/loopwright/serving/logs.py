@@ -7,22 +7,22 @@ import logging
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from loopwright.serving.rsgi import Scope
-
 LogFormat = Literal["text", "json"]
 
 requests = logging.getLogger("loopwright.serving.requests")
 
 
-def log_refusal(scope: Scope, status: int, error: str, prediction_id: str | None) -> None:
+def log_refusal(
+    method: str, path: str, status: int | str, error: str, *, prediction_id: str | None, traceparent: str | None
+) -> None:
     """Say that a request was not answered, and which one: by its prediction id and its trace, where it has them."""
     if not requests.isEnabledFor(logging.INFO):
         return
-    parent = (scope.headers.get("traceparent") or "").split("-")
+    parent = (traceparent or "").split("-")
     facts = {
         "status": status,
-        "method": scope.method,
-        "path": scope.path[:256],
+        "method": method,
+        "path": path[:256],
         "prediction_id": prediction_id,
         "trace_id": parent[1] if len(parent) == 4 else None,
     }
