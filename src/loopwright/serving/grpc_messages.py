@@ -61,21 +61,23 @@ def request_of(message: Any) -> InferenceRequest:
 
 def answer_of(message: Any, answer: Answer) -> bytes:
     """The `ModelInferResponse` to a `ModelInferRequest`: raw contents where it came with such."""
-    live, wanted = answer.live, [one.name for one in message.outputs] or list(answer.outputs)
+    live, wanted = answer.live, [one.name for one in message.outputs] or answer.outputs
     outputs = {name: answer.outputs[name] for name in wanted if name in answer.outputs}
     raw = bool(message.raw_input_contents)
-    return make(
-        "ModelInferResponse",
-        model_name=message.model_name,
-        model_version=str(live.variant.version),
-        id=answer.prediction_id,
-        parameters={
-            "variant": {"string_param": live.variant.name},
-            "revision": {"int64_param": live.revision.number},
-        },
-        outputs=[_output(name, values, raw) for name, values in outputs.items()],
-        raw_output_contents=[write_tensor(values) for values in outputs.values()] if raw else [],
+    made = MESSAGES["inference.ModelInferResponse"](
+        model_name=message.model_name, model_version=str(live.variant.version), id=answer.prediction_id
     )
+    made.parameters["variant"].string_param = live.variant.name
+    made.parameters["revision"].int64_param = live.revision.number
+    for name, values in outputs.items():
+        datatype = datatype_of(values)
+        tensor = made.outputs.add(name=name, datatype=datatype, shape=values.shape)
+        if raw:
+            made.raw_output_contents.append(write_tensor(values))
+        else:
+            getattr(tensor.contents, _CONTENTS[datatype]).extend(_written(values, datatype))
+    data: bytes = made.SerializeToString()
+    return data
 
 
 def _tensor(one: Any, raw: bytes | None) -> Tensor:
@@ -85,25 +87,24 @@ def _tensor(one: Any, raw: bytes | None) -> Tensor:
             f"the tensor {shown(one.name)} has the datatype {shown(one.datatype)}",
             remedy=f"send one of {', '.join(_CONTENTS)}",
         )
-    tensor = Tensor(name=one.name, shape=list(one.shape), datatype=one.datatype)
+    tensor = Tensor(one.name, one.shape[:], one.datatype)
     if "shared_memory_region" in one.parameters:
         tensor.parameters = TensorParameters(shared_memory_region=True)
     elif raw is None:
         tensor.data = _typed(one, field)
+    elif one.HasField("contents"):
+        raise RequestError(f"the tensor {shown(one.name)} has raw contents and others", remedy="send it in one way")
     else:
-        tensor.data = _read(one, raw)
+        tensor.data = _read(tensor, raw)
     return tensor
 
 
-def _read(one: Any, raw: bytes) -> Values:
-    if one.HasField("contents"):
-        raise RequestError(f"the tensor {shown(one.name)} has raw contents and others", remedy="send it in one way")
-    if min(one.shape, default=0) < 0:
-        raise RequestError(
-            f"the tensor {shown(one.name)} has the shape {list(one.shape)}", remedy="send lengths from 0 on"
-        )
-    values = read_tensor(one.name, one.datatype, math.prod(one.shape), raw)
-    few = not one.shape or one.shape[0] <= FEW
+def _read(tensor: Tensor, raw: bytes) -> Values:
+    shape = tensor.shape
+    if min(shape, default=0) < 0:
+        raise RequestError(f"the tensor {shown(tensor.name)} has the shape {shape}", remedy="send lengths from 0 on")
+    values = read_tensor(tensor.name, tensor.datatype, math.prod(shape), raw)
+    few = not shape or shape[0] <= FEW
     return values.tolist() if few and isinstance(values, np.ndarray) else values
 
 
@@ -118,7 +119,7 @@ def _typed(one: Any, field: str) -> list[Any]:
     if not field:
         raise RequestError(f"the tensor {shown(one.name)} is of {one.datatype}", remedy="send it as raw_input_contents")
     values = getattr(one.contents, field)
-    return [_text(one.name, value) for value in values] if field == "bytes_contents" else list(values)
+    return [_text(one.name, value) for value in values] if field == "bytes_contents" else values[:]
 
 
 def _text(name: str, value: bytes) -> str:
@@ -133,12 +134,6 @@ def _text(name: str, value: bytes) -> str:
 def _output_parameters(given: Any) -> OutputParameters:
     said = {name: True for name in ("classification", "shared_memory_region") if name in given}
     return msgspec.convert(said, OutputParameters)
-
-
-def _output(name: str, values: NDArray[np.generic], raw: bool) -> dict[str, Any]:
-    datatype = datatype_of(values)
-    tensor = {"name": name, "datatype": datatype, "shape": values.shape}
-    return tensor if raw else {**tensor, "contents": {_CONTENTS[datatype]: _written(values, datatype)}}
 
 
 def _written(values: NDArray[np.generic], datatype: Datatype) -> Sequence[Any]:
