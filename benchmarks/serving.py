@@ -39,7 +39,7 @@ PARTS = {
     "memory": memory,
 }
 DOCS = Path(__file__).parents[1] / "docs" / "explanation"
-QUICK = Pace(rounds=2, seconds=1.0, warm=0.3)
+QUICK = Pace(rounds=1, seconds=0.5, warm=0.2, settle=0.2)
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "loopwright-benchmarks"
 
 

@@ -31,7 +31,7 @@ SWEEPS: Mapping[str, Sequence[int]] = {
     "features": (10, 30, 100, 300, 1_000),
     "models": (1, 3, 10, 30, 100),
 }
-FEW = {"connections": (1, 32, 512), "rows": (1, 1_000, 10_000), "features": (10, 1_000), "models": (1, 10)}
+FEW = {"connections": (1, 512), "rows": (1, 1_000), "features": (10, 1_000), "models": (1, 10)}
 """For a run that only shows that all works."""
 LABELS = {
     "connections": "connections, one row a request",

@@ -11,7 +11,7 @@ from multiprocessing import get_context
 from serving.figures import Figure, figure, left_out, ratio
 from serving.load import Load, closed
 from serving.plans import asked, ours
-from serving.rounds import SETTLE_SECONDS, Pace
+from serving.rounds import Pace
 from serving.servers import Running, resident, running
 from serving.setting import CONNECTIONS, Setting
 
@@ -61,7 +61,7 @@ def _loaders(workers: int) -> int:
 
 def _together(server: Running, cores: list[int], loaders: int, setting: Setting) -> float:
     """Requests a second over all loaders."""
-    time.sleep(SETTLE_SECONDS)
+    time.sleep(setting.pace.settle)
     share = [server.port, server.plan.requests, 2 * CONNECTIONS, setting.pace]
     with ProcessPoolExecutor(loaders, mp_context=get_context("spawn")) as pool:
         loads = [pool.submit(_load, core, *share) for core in cores[:loaders]]

@@ -13,17 +13,18 @@ from serving.machine import Cores
 from serving.servers import CannotStartError, Plan, Running, processor_seconds, running
 
 Measure = Callable[[Running], Load]
-SETTLE_SECONDS = 1.5
-"""Between two measurements: our server writes down within a second what it has answered."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """How long and how often is measured. Seconds."""
+    """How long and how often is measured, in seconds. Before a measurement servers get time to `settle`: ours writes
+    down within a second what it has answered.
+    """
 
     rounds: int = 5
     seconds: float = 5.0
     warm: float = 1.0
+    settle: float = 1.5
 
 
 def in_turns(turns: Mapping[str, Callable[[], Load]], rounds: int) -> tuple[dict[str, list[Load]], dict[str, str]]:
@@ -61,10 +62,9 @@ def visited(plan: Plan, cores: Cores, measure: Measure) -> Load:
 
 def measured(server: Running, measure: Measure, *, strict: bool = True) -> Load:
     """Raises `CannotStartError` where a request was not answered with 200; where not `strict`, if none was."""
-    time.sleep(SETTLE_SECONDS)
     load = measure(server)
     if load.failures == load.answers or (strict and load.failures):
-        raise CannotStartError(f"{load.failures} of {load.answers} requests failed under load")
+        raise CannotStartError(f"of {load.answers} requests under load {load.failures} failed")
     return load
 
 
@@ -72,6 +72,7 @@ def saturate(connections: int, pace: Pace) -> Measure:
     """As much as goes in over so many connections."""
 
     def measure(server: Running) -> Load:
+        time.sleep(pace.settle)
         closed(server.port, server.plan.requests, connections, pace.warm)
         return _watched(server, lambda: closed(server.port, server.plan.requests, connections, pace.seconds))
 
@@ -82,6 +83,7 @@ def at_rate(rate: float, connections: int, pace: Pace) -> Measure:
     """The given requests a second, at random moments that are the same for each server."""
 
     def measure(server: Running) -> Load:
+        time.sleep(pace.settle)
         requests = server.plan.requests
         open_(server.port, requests, connections, rate, pace.warm, seed=1)
         return _watched(server, lambda: open_(server.port, requests, connections, rate, pace.seconds))
