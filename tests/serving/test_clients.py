@@ -37,7 +37,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     running.wait_for()
     yield running
     running.stop()
-    assert "Traceback" not in running.log.read_text()
+    assert "Traceback" not in running.log.read_text(), running.log.read_text()[-3000:]
     running.client.close()
 
 

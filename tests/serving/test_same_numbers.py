@@ -71,6 +71,7 @@ def server(project: Any, request: pytest.FixtureRequest, tmp_path_factory: pytes
     running.wait_for()
     yield running
     running.stop()
+    assert "Traceback" not in running.log.read_text(), running.log.read_text()[-3000:]  # all of it was captured, too
     running.client.close()
 
 
