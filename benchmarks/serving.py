@@ -55,7 +55,7 @@ def main() -> None:
             store=Store(Path(folder)),
             cores=cores,
             pace=QUICK if given.quick else Pace(rounds=given.rounds, seconds=given.seconds),
-            peers=[] if given.peers == "none" else given.peers.split(","),
+            peers=given.peers,
             cache=given.cache,
         )
         for name in [one for one in given.only if one in PARTS]:
@@ -73,11 +73,21 @@ def main() -> None:
         write_block(DOCS / "serving-speed.md", machine, figures, draw(points, DOCS))
 
 
+def names(text: str) -> list[str]:
+    """The peers named. Raises `ValueError` where one is not known."""
+    found = [] if text == "none" else text.split(",")
+    if not set(found) <= set(PACKAGES):
+        raise ValueError
+    return found
+
+
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     everything = [*PARTS, "curves"]
     parser.add_argument("--only", nargs="+", choices=everything, default=everything)
-    parser.add_argument("--peers", default=",".join(PACKAGES), help="names with commas between them, or none")
+    parser.add_argument(
+        "--peers", type=names, default=list(PACKAGES), help="names with commas between them, or none (default: all)"
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=5.0, help="of each measurement")
     parser.add_argument("--quick", action="store_true", help="short and few: to see that it works, not how fast")
