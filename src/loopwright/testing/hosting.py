@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from loopwright.errors import LoopwrightError
+from loopwright.errors import HostingError, LoopwrightError
 from loopwright.ports.predictor import Predictor
 from loopwright.ports.storage import Storage, fetch_folder
 from loopwright.traffic.records import EndpointRevision, decode_revision, revisions_folder
@@ -26,6 +26,7 @@ class InProcessHosting:
 
     @contextmanager
     def reach(self, endpoint: str) -> Iterator[httpx.Client]:
+        self._check(endpoint)
         handler = type("Handler", (_Handler,), {"host": self})
         server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
@@ -47,8 +48,7 @@ class InProcessHosting:
 
     def answer(self, endpoint: str, instances: list[dict[str, Any]]) -> list[Any]:
         """One answer a row: the output itself where there is one, else outputs by name."""
-        variant = max(self.revision(endpoint).variants, key=lambda one: one.weight)
-        predictor = self._load(fetch_folder(self._storage, variant.bundle, self._scratch))
+        predictor = self._predictor(endpoint)
         names = list(instances[0])
         outputs = predictor.predict({name: [row.get(name) for row in instances] for name in names})
         rows = [
@@ -56,6 +56,20 @@ class InProcessHosting:
             for values in zip(*(part.tolist() for part in outputs.values()), strict=True)
         ]
         return [next(iter(row.values())) for row in rows] if len(outputs) == 1 else rows
+
+    def _check(self, endpoint: str) -> None:
+        if not any(self._storage.list(revisions_folder(endpoint))):
+            raise HostingError(f"endpoint {endpoint} has no revision", remedy="release it first")
+        try:
+            self._predictor(endpoint)
+        except LoopwrightError as error:
+            raise HostingError(
+                f"endpoint {endpoint}: {error}", remedy="release a version that can be loaded"
+            ) from error
+
+    def _predictor(self, endpoint: str) -> Predictor:
+        variant = max(self.revision(endpoint).variants, key=lambda one: one.weight)
+        return self._load(fetch_folder(self._storage, variant.bundle, self._scratch))
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +17,7 @@ import trustme
 from loopwright.adapters.local.hosting import LocalHosting
 from loopwright.core.tls import trusting
 from loopwright.errors import HostingError
+from loopwright.testing.exams.hosting import HostingExam
 
 ROW = {"x": 1.5, "n": 2, "shop": "a"}
 
@@ -56,6 +57,24 @@ def hosting(project: Any, tmp_path: Path, **given: Any) -> LocalHosting:
 
 def predictions(client: httpx.Client) -> Any:
     return client.post("/endpoints/demand/invocations", json=[ROW]).json()["predictions"]
+
+
+class TestLocalHosting(HostingExam):
+    @pytest.fixture
+    def hosting(self, project: Any, tmp_path: Path) -> LocalHosting:
+        return hosting(project, tmp_path)
+
+    @pytest.fixture
+    def row(self) -> dict[str, Any]:
+        return ROW
+
+    @pytest.fixture
+    def release(self, project: Any) -> Callable[[float], None]:
+        return lambda number: project.release(project.bundle(project.linear(number / 21.5)))
+
+    @pytest.fixture
+    def spoil(self, project: Any) -> Callable[[], None]:
+        return lambda: project.release(replace(project.bundle(), bundle_digest="0" * 64))
 
 
 def test_a_server_is_started_and_ended(project: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
