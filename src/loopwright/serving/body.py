@@ -31,6 +31,7 @@ class Bodies:
         self.limit = limit
         self._seconds = seconds
         self._reading: dict[asyncio.Task[Any], float] = {}
+        self._late: set[asyncio.Task[Any]] = set()
         self._held = 0
 
     async def read(self, scope: Scope, proto: HTTPProtocol) -> bytes:
@@ -49,20 +50,22 @@ class Bodies:
         try:
             return await proto() if declared is not None else await self._chunks(proto)
         except asyncio.CancelledError:
-            if task in self._reading:
+            if task not in self._late:
                 raise
-            task.uncancel()
+            while task.uncancel():
+                pass
             raise SlowBodyError(
                 f"the body did not come within {self._seconds:g} s", remedy="send it faster, or fewer rows at once"
             ) from None
         finally:
-            self._reading.pop(task, None)
+            del self._reading[task]
+            self._late.discard(task)
 
     def give_up_slow(self) -> None:
         """Stop waiting for bodies whose time is over. To be called every now and then."""
         latest = time.perf_counter() - self._seconds
         for task in [task for task, began in self._reading.items() if began < latest]:
-            del self._reading[task]
+            self._late.add(task)
             task.cancel()
 
     async def _chunks(self, proto: HTTPProtocol) -> bytes:

@@ -68,9 +68,9 @@ class Heart:
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Beat, from now on."""
+        loop.call_later(BEAT_SECONDS, self.start, loop)
         now = time.perf_counter()
         self._pulse.beat(self._busy_since() or now, self._in_flight())
         self._each_beat()
         if 0 < self._pulse.end_at < now:
             self._end()
-        loop.call_later(BEAT_SECONDS, self.start, loop)
