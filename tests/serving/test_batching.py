@@ -137,3 +137,10 @@ def test_work_whose_client_has_left_is_not_done(model: Gated) -> None:
 
     assert isinstance(asyncio.run(scene())[0], DeadlineError)
     assert model.sizes == [1]
+
+
+def test_the_first_of_a_batch_is_told_how_many_rows_it_has(model: Gated) -> None:
+    told: list[int] = []
+    asked = [({"x": [1.0] * rows}, {"batched": told.append}) for rows in (2, 3)]
+    asyncio.run(behind(batcher(model), model, *asked))
+    assert told == [5]

@@ -25,6 +25,8 @@ Predict = Callable[[Columns, int], Outputs]
 """Columns and how many rows they have, to outputs."""
 Gone = Callable[[], Awaitable[object]]
 """Ends when the client has left."""
+Batched = Callable[[int], None]
+"""Told how many rows are in the batch that a request is the first of."""
 
 
 class OverloadError(HostingError):
@@ -70,7 +72,13 @@ class Batcher:
         return len(self._queue)
 
     async def predict(
-        self, columns: Columns, rows: int, *, deadline: float | None = None, gone: Gone | None = None
+        self,
+        columns: Columns,
+        rows: int,
+        *,
+        deadline: float | None = None,
+        gone: Gone | None = None,
+        batched: Batched | None = None,
     ) -> Outputs:
         """The outputs of these rows. `deadline` is a moment of `time.perf_counter()`.
 
@@ -82,7 +90,7 @@ class Batcher:
             )
         latest = time.perf_counter() + self._limits.patience
         latest = latest if deadline is None else min(latest, deadline)
-        one = _Waiting(columns, rows, latest, asyncio.get_running_loop().create_future())
+        one = _Waiting(columns, rows, latest, asyncio.get_running_loop().create_future(), batched)
         self._queue.append(one)
         if self.busy_since is None:
             self._start()
@@ -96,6 +104,8 @@ class Batcher:
         batch = self._take()
         if batch:
             self.busy_since = time.perf_counter()
+            if batch[0].batched is not None:
+                batch[0].batched(sum(one.rows for one in batch))
             work = asyncio.get_running_loop().run_in_executor(self._thread, _work, self._predict, batch)
             work.add_done_callback(lambda done: self._finish(batch, done))
 
@@ -144,6 +154,7 @@ class _Waiting:
     rows: int
     latest: float
     answer: asyncio.Future[Outputs]
+    batched: Batched | None
 
 
 async def _unless(gone: Gone, answer: asyncio.Future[Outputs], name: str) -> Outputs:

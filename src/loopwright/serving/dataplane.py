@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 
 import numpy as np
@@ -58,8 +59,17 @@ class Answer:
 class Dataplane:
     """Routes, predicts and records. One a worker; its methods belong to the event loop's thread."""
 
-    def __init__(self, endpoints: Endpoints, recorder: Recorder, clock: Clock, max_rows: int) -> None:
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        recorder: Recorder,
+        clock: Clock,
+        max_rows: int,
+        batched: Callable[[LiveVariant, int], None],
+    ) -> None:
+        """`batched` is told how many rows a variant's model predicts together in its thread."""
         self._endpoints = endpoints
+        self._batched = batched
         self._recorder = recorder
         self._clock = clock
         self.max_rows = max_rows
@@ -100,7 +110,11 @@ class Dataplane:
             prediction_id = self._identify(call.prediction_id or body_id)
             live = live or endpoint.route(call.key or _first_key(endpoint, rows) or prediction_id)
             outputs = await live.model.predict(
-                rows.columns, self._counted(rows), deadline=call.deadline, gone=call.gone
+                rows.columns,
+                self._counted(rows),
+                deadline=call.deadline,
+                gone=call.gone,
+                batched=partial(self._batched, live),
             )
         except LoopwrightError as error:
             if call.span is not None:

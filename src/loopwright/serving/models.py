@@ -17,7 +17,7 @@ from loopwright.core.codec import from_json
 from loopwright.errors import BundleError, LoopwrightError
 from loopwright.ports.predictor import Columns, Predictor
 from loopwright.ports.storage import Storage, fetch_folder
-from loopwright.serving.batching import Batcher, BatchLimits, Gone
+from loopwright.serving.batching import Batched, Batcher, BatchLimits, Gone
 from loopwright.serving.pace import Pace
 from loopwright.traffic.records import Variant
 
@@ -65,7 +65,13 @@ class LoadedModel:
         return self._batcher.busy_since
 
     async def predict(
-        self, columns: Columns, rows: int, *, deadline: float | None = None, gone: Gone | None = None
+        self,
+        columns: Columns,
+        rows: int,
+        *,
+        deadline: float | None = None,
+        gone: Gone | None = None,
+        batched: Batched | None = None,
     ) -> Outputs:
         """The bundle's outputs. What is surely quick is predicted where it is asked for, the rest in the model's
         thread, together where several requests wait.
@@ -75,7 +81,7 @@ class LoadedModel:
         """
         if self._steady and self._pace.expected(rows) <= INLINE_SECONDS:
             return self._inline(columns, rows)
-        return await self._batcher.predict(columns, rows, deadline=deadline, gone=gone)
+        return await self._batcher.predict(columns, rows, deadline=deadline, gone=gone, batched=batched)
 
     def predict_aside(self, columns: Columns) -> Outputs:
         """The outputs, made in the thread that asks: for work that no client waits for. Raises as `predict` does."""

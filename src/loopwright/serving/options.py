@@ -31,6 +31,9 @@ class ServerOptions:
     `token` opens everything, one of the `endpoint_tokens` the endpoint it is the value of. With a `tls_certificate` and
     its `tls_key` all doors speak TLS only. At a `grpc_port` Open Inference Protocol v2 is spoken over gRPC.
 
+    Predictions of a model that are made together have `batch_rows` at most, and `max_waiting` requests may wait for
+    their turn, none longer than `wait_seconds`.
+
     A server that is told to end has `drain_seconds` for what is in flight. A worker whose event loop or model does not
     come back for `hang_seconds` is killed and replaced. A connection may be idle, or at its headers, for
     `idle_seconds`; a body must come in, and an answer be taken, within `body_seconds`.
@@ -64,6 +67,9 @@ class ServerOptions:
     poll_seconds: float = 0.5
     flush_seconds: float = 1.0
     flush: Literal["background", "answer"] = "background"
+    batch_rows: int = 1024
+    max_waiting: int = 256
+    wait_seconds: float = 30.0
     drain_seconds: int = 30
     hang_seconds: float = 60.0
     idle_seconds: float = 75.0
@@ -99,6 +105,7 @@ class ServerOptions:
             or self.window_seconds <= 0
             or self.poll_seconds <= 0
             or self.flush_seconds <= 0
+            or min(self.batch_rows, self.max_waiting, self.wait_seconds) <= 0
             or min(self.drain_seconds, self.hang_seconds, self.idle_seconds, self.body_seconds) <= 0
         ):
             raise HostingError("the inference server's workers and times must be above 0", remedy="mend the settings")

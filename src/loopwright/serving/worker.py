@@ -18,6 +18,7 @@ from loopwright.ports.predictor import Predictor
 from loopwright.ports.storage import Storage
 from loopwright.ports.tracing import Tracing
 from loopwright.serving.background import Background, Status, Writer, log
+from loopwright.serving.batching import BatchLimits
 from loopwright.serving.body import Bodies
 from loopwright.serving.colleagues import Colleagues
 from loopwright.serving.dataplane import Dataplane
@@ -71,13 +72,15 @@ class Worker:
     ) -> None:
         options.spool.mkdir(parents=True, exist_ok=True)
         self.name = name
-        self.endpoints = Endpoints(storage, Shelf(storage, options.spool / "bundles", load), options.endpoints)
+        limits = BatchLimits(rows=options.batch_rows, waiting=options.max_waiting, patience=options.wait_seconds)
+        shelf = Shelf(storage, options.spool / "bundles", load, limits)
+        self.endpoints = Endpoints(storage, shelf, options.endpoints)
         totals, shadows = Totals(), Shadows(options.shadow_rows, clock)
         recorder = Recorder(options.buffer_rows, shadows.copy)
         spool = Spool(options.spool, name, storage, options.spool_bytes, clock)
         writer = Writer((recorder, shadows.recorder), spool, Windows(options.window_seconds), totals, name)
         status = Status(name, self.endpoints, totals, clock)
-        plane = Dataplane(self.endpoints, recorder, clock, options.max_rows)
+        plane = Dataplane(self.endpoints, recorder, clock, options.max_rows, totals.batch)
 
         def gauges() -> dict[str, float]:
             waiting = [one.oldest for one in (recorder, shadows.recorder, spool)]
