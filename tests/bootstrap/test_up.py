@@ -141,7 +141,8 @@ def test_its_inference_server_may_speak_tls_and_grpc_and_ask_for_tokens(project,
     assert inference.startswith("https://")
     trusted = trusting(project / "server.pem")
     path = f"{inference}/v2/models/demand"
-    asked = [httpx.get(path, headers={"authorization": f"Bearer {one}"}, verify=trusted) for one in ("wrong", "for-demand")]
+    shown = [{"authorization": f"Bearer {token}"} for token in ("wrong", "for-demand")]
+    asked = [httpx.get(path, headers=headers, verify=trusted) for headers in shown]
     assert [one.status_code for one in asked] == [401, 404]
     credentials = grpc.ssl_channel_credentials((project / "server.pem").read_bytes())
     with grpc.secure_channel(at_grpc, credentials) as channel:
