@@ -13,6 +13,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
+import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -45,6 +47,7 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "loopwr
 
 def main() -> None:
     given = parse()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # servers are stopped, however the program ends
     cores, machine = Cores.choose(), describe()
     os.sched_setaffinity(0, {cores.load})
     print(machine)
