@@ -53,6 +53,9 @@ class Settings(BaseSettings):
     inference_threads: int = Field(
         0, ge=0, le=1024, description="The threads each of them predicts in; 0 shares the cores out among them."
     )
+    hang_seconds: float = Field(
+        60.0, gt=0, description="How long a prediction may take: a worker that does not come back is then replaced."
+    )
     grpc_port: int | None = Field(
         None, ge=0, le=65535, description="The port where it speaks gRPC too, with the extra `grpc`; none: it does not."
     )

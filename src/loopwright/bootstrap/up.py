@@ -151,6 +151,7 @@ class Up:
         command += ["--storage", settings.storage_url(self.platform.root), "--spool", str(home / "spool")]
         command += ["--host", settings.host, "--port", str(settings.inference_port)]
         command += ["--workers", str(settings.inference_workers), "--threads", str(settings.inference_threads)]
+        command += ["--hang", str(settings.hang_seconds)]
         command += ["--device", settings.inference_device]
         command += [
             "--window",

@@ -76,6 +76,7 @@ def serve(
             trusted_network=settings.trusted_network,
             workers=settings.inference_workers,
             threads=settings.inference_threads,
+            hang_seconds=settings.hang_seconds,
             device=settings.inference_device,
             spool=spool or where.root / settings.home / "spool",
             window_seconds=settings.window_seconds,
