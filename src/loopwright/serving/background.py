@@ -73,10 +73,14 @@ class Writer:
 
     def _batches(self, served: list[Served]) -> list[tuple[int, Batch]]:
         """The records by window and variant; long arrays apart from the rest, since they are gathered otherwise."""
+        if not served:
+            return []
         groups: dict[tuple[LiveVariant, int, bool], list[Served]] = {}
-        window = self._windows.place
-        for record in served:
-            groups.setdefault((record.live, window(record.at), is_long(record)), []).append(record)
+        place = self._windows.place
+        first, last = place(served[0].at), place(served[-1].at)
+        for record in served:  # as they were answered: most often in one window, which need not be worked out anew
+            window = first if first == last else place(record.at)
+            groups.setdefault((record.live, window, is_long(record)), []).append(record)
         return [(place, Batch(live, records)) for (live, place, _), records in groups.items()]
 
     def _capture(self, batch: Batch) -> None:

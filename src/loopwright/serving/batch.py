@@ -29,6 +29,7 @@ class Batch:
         self.live = live
         self.records = records
         self._columns: dict[str, Values] = {}
+        self._outputs: dict[str, NDArray[np.generic]] = {}
         self._gathered = False
 
     @cached_property
@@ -39,6 +40,12 @@ class Batch:
     @cached_property
     def rows(self) -> int:
         return sum(self.counts)
+
+    @cached_property
+    def blocks(self) -> bool:
+        """Whether all records are blocks of the model's inputs, and of nothing else."""
+        names = self.live.model.names
+        return all(type(one.columns) is Block and one.columns.names == names for one in self.records)
 
     @cached_property
     def latencies(self) -> NDArray[np.float64]:
@@ -58,7 +65,10 @@ class Batch:
 
     def output(self, name: str) -> NDArray[np.generic]:
         """An output's values, as the model gave them."""
-        return np.concatenate([one.outputs[name] for one in self.records])
+        found = self._outputs.get(name)
+        if found is None:
+            found = self._outputs[name] = np.concatenate([one.outputs[name] for one in self.records])
+        return found
 
     def sampled(self, share: float) -> Batch:
         """The records that a capture policy keeps: by their prediction id, so that a share is a fair one."""
@@ -73,7 +83,7 @@ class Batch:
             return
         inputs = self.live.model.inputs
         numbers = [one.name for one in inputs if one.kind == "number"]
-        if len(numbers) == len(inputs) and all(_is_block(one, self.live.model.names) for one in self.records):
+        if len(numbers) == len(inputs) and self.blocks:
             self._columns.update(_blocks(self.records, self.live.model.names))
             return
         try:
@@ -97,10 +107,6 @@ class Batch:
 def is_long(record: Served) -> bool:
     """Whether the record's columns are arrays of several rows, which are put end to end as they are."""
     return record.rows > 1 and isinstance(next(iter(record.columns.values()), None), np.ndarray)
-
-
-def _is_block(record: Served, names: tuple[str, ...]) -> bool:
-    return type(record.columns) is Block and record.columns.names == names
 
 
 def _blocks(records: Sequence[Served], names: tuple[str, ...]) -> dict[str, Values]:

@@ -65,6 +65,8 @@ def _ids(batch: Batch) -> list[str]:
 def _keys(batch: Batch, redacted: set[str]) -> Sequence[str | None]:
     """What outcomes are joined by: the model's key column; else the request's key, else what made it sticky."""
     own, sticky = batch.live.model.manifest.key, batch.live.revision.sticky_by
+    if batch.blocks:
+        own, sticky = (name if name in batch.live.model.names else None for name in (own, sticky))
     if own is None and sticky is None and batch.rows == len(batch.records):
         return [one.key for one in batch.records]
     return list(chain.from_iterable(_keys_of(one, own, sticky, redacted) for one in batch.records))
