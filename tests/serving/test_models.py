@@ -15,7 +15,7 @@ import pytest
 
 from loopwright.bundle.outputs import Outputs
 from loopwright.errors import BundleError, FeatureError
-from loopwright.serving.models import LoadedModel, Shelf
+from loopwright.serving.models import SAMPLED, LoadedModel, Shelf
 
 COLUMNS: dict[str, list[Any]] = {"x": [1.0]}
 
@@ -44,9 +44,11 @@ def raising(error: Exception) -> Callable[[], None]:
     return act
 
 
-def test_a_quick_model_answers_in_the_thread_that_asks(model: Any) -> None:
-    outputs = asyncio.run(model(lambda: None).predict(COLUMNS, 1))
-    assert outputs["prediction"][0] == float(threading.get_ident())
+def test_a_quick_model_may_answer_in_the_thread_that_asks(model: Any) -> None:
+    quick = model(lambda: None)
+    quick.warm(COLUMNS, 1)
+    assert quick.quick_rows >= 1
+    assert quick.predict_quick(COLUMNS, 1)["prediction"][0] == float(threading.get_ident())
 
 
 def test_a_users_own_code_never_holds_up_the_event_loop(bring_up: Any) -> None:
@@ -57,6 +59,7 @@ def test_a_users_own_code_never_holds_up_the_event_loop(bring_up: Any) -> None:
     async def scene() -> bool:
         task = asyncio.create_task(own.predict(columns, 1))
         await asyncio.sleep(0)
+        assert own.quick_rows == 0
         return own.busy_since is not None and (await task)["prediction"].tolist() == [11.0]
 
     assert asyncio.run(scene())
@@ -74,21 +77,42 @@ def test_a_model_found_slow_answers_in_a_thread_of_its_own(model: Any) -> None:
     assert float(threading.get_ident()) not in threads
 
 
-def test_a_model_that_becomes_slow_is_found_out(model: Any) -> None:
-    pauses = iter([0.0] * 40 + [0.06] * 3)
-    changing = model(lambda: time.sleep(next(pauses)))
+def test_a_model_that_becomes_slow_is_found_out_and_is_quick_again_in_time(model: Any) -> None:
+    seconds = 0.0
 
-    async def scene() -> list[float]:
-        return [(await changing.predict(COLUMNS, 1))["prediction"][0] for _ in range(43)]
+    def work() -> None:
+        until = time.thread_time() + seconds
+        while time.thread_time() < until:
+            pass
 
-    threads = asyncio.run(scene())
-    assert set(threads[:41]) == {float(threading.get_ident())}
-    assert threads[-1] != threads[0]
+    changing = model(work)
+    changing.warm(COLUMNS, 1)
+    assert changing.quick_rows >= 1
+    seconds = 0.02
+    calls = 0
+    while changing.quick_rows:
+        changing.predict_quick(COLUMNS, 1)
+        calls += 1
+    assert calls <= SAMPLED
+    seconds = 0.0
+
+    async def recover() -> None:
+        while not changing.quick_rows:
+            await changing.predict(COLUMNS, 1)
+
+    asyncio.run(asyncio.wait_for(recover(), 30))
+
+
+def test_being_interrupted_is_not_being_slow(model: Any) -> None:
+    interrupted = model(lambda: time.sleep(0.001))
+    for _ in range(2 * SAMPLED):
+        interrupted.predict_quick(COLUMNS, 1)
+    assert interrupted.quick_rows >= 1
 
 
 def test_whatever_a_model_raises_is_one_of_ours(model: Any) -> None:
     with pytest.raises(BundleError, match="raised KeyError: 'x'"):
-        asyncio.run(model(raising(KeyError("x"))).predict(COLUMNS, 1))
+        model(raising(KeyError("x"))).predict_quick(COLUMNS, 1)
     with pytest.raises(FeatureError, match="ours"):
         asyncio.run(model(raising(FeatureError("ours"))).predict(COLUMNS, 1))
 

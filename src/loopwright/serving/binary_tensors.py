@@ -59,7 +59,7 @@ def write_texts(texts: Iterable[str]) -> bytes:
 
 def datatype_of(values: NDArray[np.generic]) -> Datatype:
     """The protocol's name of the array's type; BYTES for texts."""
-    name: Datatype = _NAMES.get(values.dtype.str[1:], "BYTES")
+    name: Datatype = _NAMES.get(values.dtype, "BYTES")
     return name
 
 
@@ -107,5 +107,5 @@ _DTYPES: dict[str, np.dtype[Any]] = {
         "INT32": "<i4", "INT64": "<i8", "FP16": "<f2", "BF16": "<u2", "FP32": "<f4", "FP64": "<f8",
     }.items()
 }  # fmt: skip
-_NAMES: dict[str, Any] = {dtype.str[1:]: name for name, dtype in _DTYPES.items() if name not in ("BOOL", "BF16")}
-_NAMES["b1"] = "BOOL"
+_NAMES: dict[np.dtype[Any], Any] = {dtype: name for name, dtype in _DTYPES.items() if name not in ("BOOL", "BF16")}
+_NAMES[np.dtype(np.bool_)] = "BOOL"

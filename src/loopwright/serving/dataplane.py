@@ -109,13 +109,13 @@ class Dataplane:
             rows, body_id = read(endpoint)
             prediction_id = self._identify(call.prediction_id or body_id)
             live = live or endpoint.route(call.key or _first_key(endpoint, rows) or prediction_id)
-            outputs = await live.model.predict(
-                rows.columns,
-                self._counted(rows),
-                deadline=call.deadline,
-                gone=call.gone,
-                batched=partial(self._batched, live),
-            )
+            model, number = live.model, self._counted(rows)
+            if number <= model.quick_rows:
+                outputs = model.predict_quick(rows.columns, number)
+            else:
+                outputs = await model.predict(
+                    rows.columns, number, deadline=call.deadline, gone=call.gone, batched=partial(self._batched, live)
+                )
         except LoopwrightError as error:
             if call.span is not None:
                 _tell(call.span, endpoint, live)
@@ -177,7 +177,8 @@ def _tell(span: Span, endpoint: LiveEndpoint, live: LiveVariant | None, **facts:
 
 def _first_key(endpoint: LiveEndpoint, rows: Rows) -> str | None:
     """A request is answered by one variant: that of its first row's key."""
-    column: Values | None = rows.columns.get(endpoint.revision.sticky_by or "")
+    sticky_by = endpoint.revision.sticky_by
+    column: Values | None = rows.columns.get(sticky_by) if sticky_by else None
     if column is None or len(column) == 0:
         return None
     first = column[0]

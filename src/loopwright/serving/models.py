@@ -23,16 +23,16 @@ from loopwright.traffic.records import Variant
 
 Load = Callable[[Path], Predictor]
 
-INLINE_SECONDS = 0.0005
+QUICK_SECONDS = 0.0005
 """Predictions expected to take longer than this leave the event loop to other requests, and may be made together."""
 
 SAMPLED = 16
-"""Of predictions made on the event loop one in so many is timed for the pace, and each that held it up for long."""
-LONG = 0.05
+"""Of predictions made on the event loop one in so many is timed, by the thread's own time: to be interrupted is not to
+be slow."""
 
 
 class LoadedModel:
-    """A bundle ready to predict."""
+    """A bundle ready to predict. Up to `quick_rows` are predicted faster than they could be handed to a thread."""
 
     def __init__(
         self,
@@ -50,6 +50,7 @@ class LoadedModel:
         self._predictor = predictor
         # A user's own code may take any time at any row; what a library computes follows from how many rows there are.
         self._steady = manifest.runtime not in ("torch", "python", "pyfunc") and not manifest.uses_features
+        self.quick_rows = _ANY if self._steady else 0
         self._pace = Pace()
         self._calls = 0
         self._batcher = Batcher(manifest.model, self._timed, self._pace, limits or BatchLimits())
@@ -73,15 +74,22 @@ class LoadedModel:
         gone: Gone | None = None,
         batched: Batched | None = None,
     ) -> Outputs:
-        """The bundle's outputs. What is surely quick is predicted where it is asked for, the rest in the model's
-        thread, together where several requests wait.
+        """The bundle's outputs, made in the model's thread, together with others where several requests wait.
 
         Raises what `Predictor.predict` raises, `BundleError` for anything else that its code raises, `OverloadError`
         when too many wait, and `DeadlineError`.
         """
-        if self._steady and self._pace.expected(rows) <= INLINE_SECONDS:
-            return self._inline(columns, rows)
         return await self._batcher.predict(columns, rows, deadline=deadline, gone=gone, batched=batched)
+
+    def predict_quick(self, columns: Columns, rows: int) -> Outputs:
+        """The bundle's outputs for no more than `quick_rows`, made where they are asked for: on the event loop."""
+        self._calls += 1
+        if self._calls % SAMPLED:
+            return self._answer(columns)
+        began = time.thread_time()
+        outputs = self._answer(columns)
+        self._observe(rows, time.thread_time() - began)
+        return outputs
 
     def predict_aside(self, columns: Columns) -> Outputs:
         """The outputs, made in the thread that asks: for work that no client waits for. Raises as `predict` does."""
@@ -94,20 +102,17 @@ class LoadedModel:
             for _ in range(3):
                 self._timed(columns, rows)
 
-    def _inline(self, columns: Columns, rows: int) -> Outputs:
-        began = time.perf_counter()
-        outputs = self._answer(columns)
-        seconds = time.perf_counter() - began
-        self._calls += 1
-        if self._calls % SAMPLED == 0 or seconds > LONG:
-            self._pace.observe(rows, seconds)
-        return outputs
-
     def _timed(self, columns: Columns, rows: int) -> Outputs:
         began = time.perf_counter()
         outputs = self._answer(columns)
-        self._pace.observe(rows, time.perf_counter() - began)
+        self._observe(rows, time.perf_counter() - began)
         return outputs
+
+    def _observe(self, rows: int, seconds: float) -> None:
+        self._pace.observe(rows, seconds)
+        if self._steady:
+            quick = self._pace.expected(1) <= QUICK_SECONDS
+            self.quick_rows = self._pace.rows_within(QUICK_SECONDS) if quick else 0
 
     def _answer(self, columns: Columns) -> Outputs:
         try:
@@ -182,3 +187,6 @@ class _Sample:
     """Rows with their answers, as a bundle may carry them."""
 
     inputs: dict[str, list[Any]]
+
+
+_ANY = 1 << 30

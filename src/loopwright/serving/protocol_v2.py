@@ -140,7 +140,7 @@ def encode_response(
     asked = request.outputs
     names = [one.name for one in asked if one.name in outputs] if asked else outputs
     binary = _in_binary(request, outputs)
-    raw = {name: write_tensor(outputs[name]) for name in names if name in binary}
+    raw = {name: write_tensor(outputs[name]) for name in names if name in binary} if binary else {}
     head = orjson.dumps(
         {
             "model_name": model,
@@ -260,14 +260,14 @@ def _in_binary(request: InferenceRequest, outputs: Outputs) -> Collection[str]:
 
 
 def _tensor(name: str, values: NDArray[np.generic], raw: bytes | None) -> dict[str, Any]:
-    tensor = {"name": name, "shape": list(values.shape), "datatype": datatype_of(values)}
+    tensor: dict[str, Any] = {"name": name, "shape": values.shape, "datatype": datatype_of(values)}
     if raw is not None:
-        return {**tensor, "parameters": {"binary_data_size": len(raw)}}
-    flat = values.reshape(-1)
-    data: Any = (
-        flat.tolist() if flat.size <= _FEW_VALUES or flat.dtype.kind not in "fiub" else np.ascontiguousarray(flat)
-    )
-    return {**tensor, "data": data}
+        tensor["parameters"] = {"binary_data_size": len(raw)}
+    elif values.size <= _FEW_VALUES or values.dtype.kind not in "fiub":
+        tensor["data"] = values.ravel().tolist()
+    else:
+        tensor["data"] = np.ascontiguousarray(values.reshape(-1))
+    return tensor
 
 
 def _output_metadata(one: Output) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def as_numbers(values: Values) -> NDArray[np.float64]:
 def as_texts(values: Values) -> list[str | None]:
     """Each value as a vocabulary knows it; None where missing."""
     if isinstance(values, np.ndarray) and values.dtype.kind == "U":
-        return values.tolist()
+        return list(values.tolist())
     if isinstance(values, list) and set(map(type, values)) <= {str, type(None)}:
         return values
     try:
