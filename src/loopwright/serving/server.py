@@ -187,7 +187,7 @@ def _worker(
     set_log_format(options.log)
     try:
         return make_worker(options, open_storage, load, extras, number, pulse)
-    except Exception as error:  # noqa: BLE001 - what fails at birth would fail again, however often it is tried
+    except Exception as error:
         log.error("worker %d cannot start: %s", number, error, exc_info=not isinstance(error, LoopwrightError))
         sys.stderr.flush()
         os._exit(CANNOT_START)
