@@ -30,7 +30,7 @@ from loopwright.bundle.write import write_bundle
 from loopwright.ports.storage import upload_folder
 from loopwright.serving.endpoints import Endpoints, LiveEndpoint, LiveVariant
 from loopwright.serving.models import Shelf
-from loopwright.serving.recorder import Served
+from loopwright.serving.served import Served
 from loopwright.traffic.records import (
     EndpointRevision,
     Variant,

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from loopwright.serving.batch import Batch
+from loopwright.serving.batch import Batch, gather, join
 from loopwright.serving.capture import segment, write_segment
 from loopwright.traffic.predictions import FIELDS
 from loopwright.traffic.records import CapturePolicy
@@ -21,7 +21,7 @@ COLUMNS = {"x": [1.5], "n": [2], "shop": ["a"], "day": ["2026-01-02"], "unknown"
 
 
 def batch(*records: Any) -> Batch:
-    return Batch(records[0].live, records)
+    return join(gather(records))
 
 
 def test_a_segment_has_the_documented_schema(served: Callable[..., Any]) -> None:

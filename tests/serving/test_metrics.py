@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from loopwright.serving.batch import Batch
+from loopwright.serving.batch import gather, join
 from loopwright.serving.metrics import prometheus
-from loopwright.serving.recorder import Failed, Lost
+from loopwright.serving.served import Failed, Lost
 from loopwright.serving.totals import EDGES_ROWS, EDGES_SECONDS, Tally, Totals, added
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
@@ -33,7 +33,7 @@ def samples(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
 def test_counts_are_found_by_prometheus_own_parser(served: Callable[..., Any]) -> None:
     totals, first = Totals(), served({"x": [1]}, [1.0], latency_ms=0.2)
     slow = served({"x": [1, 2]}, [1.0, 2.0], latency_ms=30_000)
-    totals.serve(Batch(first.live, [first, slow]))
+    totals.serve(join(gather([first, slow])))
     totals.fail({Failed(first.live, AT, "model"): 3})
     totals.lose(first.live, Lost(AT, requests=1, rows=5))
     totals.lose_summary(("demand", "champion", 1))

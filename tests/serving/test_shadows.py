@@ -48,9 +48,9 @@ def test_a_copy_has_the_same_id_and_the_shadows_own_answer(shadowed: Any, served
     assert shadows.recorder.waiting == 0  # nothing is predicted where the answer is given
     shadows.work()
     ((copy,), failed, lost) = shadows.recorder.take()
-    assert (copy.prediction_id, copy.key, copy.at) == ("p1", "k", record.at)
+    assert (copy.ids, copy.keys, copy.at) == (["p1"], ["k"], [record.at])
     assert (copy.live.variant.name, copy.outputs["prediction"].tolist()) == ("shadow", [215.0])
-    assert (failed, lost, recorder.take()[0]) == ({}, {}, [record])
+    assert (failed, lost, recorder.take()[0][0].ids) == ({}, {}, ["p1"])
 
 
 def test_a_shadow_that_fails_or_has_no_room_is_told_by_its_own_errors(shadowed: Any, served: Any) -> None:
@@ -61,13 +61,13 @@ def test_a_shadow_that_fails_or_has_no_room_is_told_by_its_own_errors(shadowed: 
         recorder.served(served({**COLUMNS, "x": [x]}, [1.0], live=live))
     shadows.work()
     copies, failed, _ = shadows.recorder.take()
-    assert len(copies) == 1
+    assert [one.requests for one in copies] == [1]
     kinds: dict[str, int] = {}
     for failure, count in failed.items():
         assert failure.live.variant.shadow
         kinds[failure.kind] = kinds.get(failure.kind, 0) + count
     assert kinds == {"model": 1, "overload": 2}
-    assert (len(recorder.take()[0]), shadows.waiting) == (4, 0)
+    assert ([one.requests for one in recorder.take()[0]], shadows.waiting) == ([4], 0)
 
 
 def test_what_waits_when_the_server_ends_is_counted(shadowed: Any, served: Any) -> None:
@@ -87,12 +87,12 @@ def test_a_share_is_a_fair_one_and_the_same_for_an_id(shadowed: Any, served: Any
     for number in range(1000):
         shadows.copy(served(COLUMNS, [1.0], live=live, id=f"p{number}"))
     shadows.work()
-    copied = {one.prediction_id for one in shadows.recorder.take()[0]}
+    copied = {one for batch in shadows.recorder.take()[0] for one in batch.ids}
     assert 180 <= len(copied) <= 320
     for number in range(1000):
         shadows.copy(served(COLUMNS, [1.0], live=live, id=f"p{number}"))
     shadows.work()
-    assert {one.prediction_id for one in shadows.recorder.take()[0]} == copied
+    assert {one for batch in shadows.recorder.take()[0] for one in batch.ids} == copied
 
 
 def test_rows_and_summaries_of_shadows_are_marked(shadowed: Any, served: Any, tmp_path: Any) -> None:

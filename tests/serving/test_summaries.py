@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from loopwright.serving.batch import Batch
-from loopwright.serving.recorder import Failed
+from loopwright.serving.batch import gather, join
+from loopwright.serving.served import Failed
 from loopwright.serving.summaries import Windows
 from loopwright.traffic.summary import LATENCY_EDGES_MS, ColumnCounts, merge
 
@@ -18,7 +18,7 @@ START = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 
 def add(windows: Windows, *records: Any) -> None:
     for record in records:
-        windows.serve(Batch(record.live, [record]), windows.place(record.at))
+        windows.serve(join(gather([record])), windows.place(record.at))
 
 
 def test_values_are_counted_on_the_references_bins(served: Callable[..., Any]) -> None:

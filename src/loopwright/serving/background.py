@@ -10,16 +10,18 @@ from collections.abc import Callable, Sequence
 from itertools import count
 from threading import Event, Lock, Thread
 
+import numpy as np
+
 from loopwright.core.clock import Clock
 from loopwright.core.codec import to_json
 from loopwright.errors import LoopwrightError
 from loopwright.ports.storage import Storage
-from loopwright.serving.batch import Batch, is_long
+from loopwright.serving.batch import Batch, join
 from loopwright.serving.capture import segment, write_segment
 from loopwright.serving.colleagues import Colleagues
 from loopwright.serving.endpoints import Endpoints, LiveVariant
 from loopwright.serving.options import ServerOptions
-from loopwright.serving.recorder import Recorder, Served
+from loopwright.serving.recorder import Recorder
 from loopwright.serving.shadows import Shadows
 from loopwright.serving.spool import Spool
 from loopwright.serving.summaries import Windows
@@ -59,8 +61,8 @@ class Writer:
                 self._totals.lose_summary((summary.endpoint, summary.variant, summary.version))
 
     def _take(self, recorder: Recorder) -> None:
-        served, failed, lost = recorder.take()
-        for place, batch in self._batches(served):
+        batches, failed, lost = recorder.take()
+        for place, batch in self._by_window(batches):
             self._totals.serve(batch)
             self._windows.serve(batch, place)
             self._capture(batch.sampled(batch.live.revision.capture.share))
@@ -71,22 +73,22 @@ class Writer:
             self._totals.lose(live, tally)
             self._windows.drop(live, tally.at, tally.rows, requests=tally.requests)
 
-    def _batches(self, served: list[Served]) -> list[tuple[int, Batch]]:
-        """The records by window and variant; long arrays apart from the rest, since they are gathered otherwise."""
-        if not served:
-            return []
-        groups: dict[tuple[LiveVariant, int, bool], list[Served]] = {}
-        place = self._windows.place
-        first, last = place(served[0].at), place(served[-1].at)
-        for record in served:  # as they were answered: most often in one window, which need not be worked out anew
-            window = first if first == last else place(record.at)
-            groups.setdefault((record.live, window, is_long(record)), []).append(record)
-        return [(place, Batch(live, records)) for (live, place, _), records in groups.items()]
+    def _by_window(self, batches: Sequence[Batch]) -> list[tuple[int, Batch]]:
+        """The batches by window and variant, joined."""
+        groups: dict[tuple[LiveVariant, int], list[Batch]] = {}
+        for batch in batches:
+            places = [self._windows.place(at) for at in (batch.at[0], batch.at[-1])]
+            if places[0] != places[1]:
+                places = [self._windows.place(at) for at in batch.at]
+            for place in sorted(set(places)):
+                chosen = batch if len(set(places)) == 1 else batch.where(np.array(places) == place)
+                groups.setdefault((batch.live, place), []).append(chosen)
+        return [(place, join(several)) for (_, place), several in groups.items()]
 
     def _capture(self, batch: Batch) -> None:
-        if not batch.records:
+        if not batch.requests:
             return
-        live, first = batch.live, batch.records[0].at
+        live, first = batch.live, batch.at[0]
         key = segment_key(live.revision.endpoint, first, self._server, next(self._numbers))
         try:
             kept = self._spool.add(key, write_segment(segment(batch)))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from itertools import chain
 from operator import itemgetter
@@ -13,116 +15,165 @@ from numpy.typing import NDArray
 
 from loopwright.bundle.blocks import Block
 from loopwright.serving.endpoints import LiveVariant
-from loopwright.serving.recorder import Served
 from loopwright.serving.router import place
-from loopwright.serving.tabular import Values
+from loopwright.serving.served import Served
+from loopwright.serving.tabular import Values, key_text
 from loopwright.serving.typed import gathered
 
-CHUNK = 256
-"""Records gathered at once: they fit the processor's cache, and the GIL is held for half a millisecond at most."""
 
-
+@dataclass(frozen=True, kw_only=True)
 class Batch:
-    """One variant's records, as columns."""
+    """One variant's answered requests: `ids`, `at`, `counts` (how many rows) and `latencies` (ms) by request; `keys`,
+    `columns` (the model's inputs, as they came) and `outputs` by row. `keys` are what outcomes are joined by.
+    """
 
-    def __init__(self, live: LiveVariant, records: Sequence[Served]) -> None:
-        self.live = live
-        self.records = records
-        self._columns: dict[str, Values] = {}
-        self._outputs: dict[str, NDArray[np.generic]] = {}
-        self._gathered = False
+    live: LiveVariant
+    ids: Sequence[str]
+    at: Sequence[datetime]
+    counts: NDArray[np.int64]
+    latencies: NDArray[np.float64]
+    keys: Sequence[str | None]
+    columns: Mapping[str, Values]
+    outputs: Mapping[str, NDArray[np.generic]]
 
-    @cached_property
-    def counts(self) -> list[int]:
-        """How many rows each record has."""
-        return [one.rows for one in self.records]
+    @property
+    def requests(self) -> int:
+        return len(self.ids)
 
     @cached_property
     def rows(self) -> int:
-        return sum(self.counts)
-
-    @cached_property
-    def blocks(self) -> bool:
-        """Whether all records are blocks of the model's inputs, and of nothing else."""
-        names = self.live.model.names
-        return all(type(one.columns) is Block and one.columns.names == names for one in self.records)
-
-    @cached_property
-    def latencies(self) -> NDArray[np.float64]:
-        """Milliseconds, one for each record."""
-        return np.array([one.latency_ms for one in self.records])
-
-    def column(self, name: str) -> Values:
-        """A raw column's values; None (NaN in a column of numbers) where a request has no such column."""
-        if not self._gathered:
-            self._gathered = True
-            self._gather()
-        found = self._columns.get(name)
-        if found is None:
-            parts = [(one.columns.get(name), one.rows) for one in self.records]
-            found = self._columns[name] = gathered(parts)
-        return found
-
-    def output(self, name: str) -> NDArray[np.generic]:
-        """An output's values, as the model gave them."""
-        found = self._outputs.get(name)
-        if found is None:
-            found = self._outputs[name] = np.concatenate([one.outputs[name] for one in self.records])
-        return found
+        return int(self.counts.sum())
 
     def sampled(self, share: float) -> Batch:
-        """The records that a capture policy keeps: by their prediction id, so that a share is a fair one."""
+        """The requests that a capture policy keeps: by their prediction id, so that a share is a fair one."""
         if share >= 1:
             return self
-        kept = [one for one in self.records if place("capture", one.prediction_id) < 100 * share]
-        return Batch(self.live, kept)
+        return self.where(np.array([place("capture", one) < 100 * share for one in self.ids], dtype=bool))
 
-    def _gather(self) -> None:
-        """All inputs in one walk over the records: a walk for each column would miss the cache at every value."""
-        if not self.records or is_long(self.records[0]):
-            return
-        inputs = self.live.model.inputs
-        numbers = [one.name for one in inputs if one.kind == "number"]
-        if len(numbers) == len(inputs) and self.blocks:
-            self._columns.update(_blocks(self.records, self.live.model.names))
-            return
-        try:
-            self._split(numbers, _flat(self.records, numbers, np.float64))
-        except (TypeError, ValueError, OverflowError):
-            self._split(numbers, _numeric(_flat(self.records, numbers, np.object_)))
-        others = [one.name for one in inputs if one.kind != "number"]
-        self._split(others, _flat(self.records, others, np.object_))
-
-    def _split(self, names: Sequence[str], flat: NDArray[Any]) -> None:
-        """`flat` holds record after record, in each column after column, in each row after row."""
-        rows = np.asarray(self.counts)
-        step = np.repeat(rows, rows)
-        starts = np.repeat(np.cumsum(rows) - rows, rows)
-        first = np.arange(self.rows) + starts * (len(names) - 1)
-        for number, name in enumerate(names):
-            column = flat[first + number * step]
-            self._columns[name] = column.tolist() if column.dtype == np.object_ else column
+    def where(self, chosen: NDArray[np.bool_]) -> Batch:
+        """The requests that are marked."""
+        requests, rows = np.flatnonzero(chosen).tolist(), np.repeat(chosen, self.counts)
+        places = np.flatnonzero(rows).tolist()
+        return replace(
+            self,
+            ids=[self.ids[one] for one in requests],
+            at=[self.at[one] for one in requests],
+            counts=self.counts[chosen],
+            latencies=self.latencies[chosen],
+            keys=[self.keys[one] for one in places],
+            columns={
+                name: values[rows] if isinstance(values, np.ndarray) else [values[one] for one in places]
+                for name, values in self.columns.items()
+            },
+            outputs={name: values[rows] for name, values in self.outputs.items()},
+        )
 
 
-def is_long(record: Served) -> bool:
+def gather(records: Sequence[Served]) -> list[Batch]:
+    """The records as batches: of one variant each, and long arrays apart from the rest."""
+    groups: dict[tuple[LiveVariant, bool], list[Served]] = {}
+    for record in records:
+        groups.setdefault((record.live, _is_long(record)), []).append(record)
+    return [_gathered(live, some, long) for (live, long), some in groups.items()]
+
+
+def join(batches: Sequence[Batch]) -> Batch:
+    """Batches of one variant, one after the other."""
+    if len(batches) == 1:
+        return batches[0]
+    first = batches[0]
+    return Batch(
+        live=first.live,
+        ids=list(chain.from_iterable(one.ids for one in batches)),
+        at=list(chain.from_iterable(one.at for one in batches)),
+        counts=np.concatenate([one.counts for one in batches]),
+        latencies=np.concatenate([one.latencies for one in batches]),
+        keys=list(chain.from_iterable(one.keys for one in batches)),
+        columns={name: gathered([(one.columns[name], one.rows) for one in batches]) for name in first.columns},
+        outputs={name: np.concatenate([one.outputs[name] for one in batches]) for name in first.outputs},
+    )
+
+
+def _gathered(live: LiveVariant, records: Sequence[Served], long: bool) -> Batch:
+    counts = np.array([one.rows for one in records])
+    blocks = all(type(one.columns) is Block and one.columns.names == live.model.names for one in records)
+    return Batch(
+        live=live,
+        ids=[one.prediction_id for one in records],
+        at=[one.at for one in records],
+        counts=counts,
+        latencies=np.array([one.latency_ms for one in records]),
+        keys=_keys(live, records, blocks),
+        columns=_long_columns(live, records) if long else _columns(live, records, counts, blocks),
+        outputs={name: np.concatenate([one.outputs[name] for one in records]) for name in records[0].outputs},
+    )
+
+
+def _is_long(record: Served) -> bool:
     """Whether the record's columns are arrays of several rows, which are put end to end as they are."""
     return record.rows > 1 and isinstance(next(iter(record.columns.values()), None), np.ndarray)
+
+
+def _keys(live: LiveVariant, records: Sequence[Served], blocks: bool) -> Sequence[str | None]:
+    """The model's key column; else the request's key, else what made it sticky. A redacted column is none."""
+    redacted = {*live.revision.capture.redact, *live.model.manifest.redact}
+    own, sticky = (
+        None if name in redacted or (blocks and name not in live.model.names) else name
+        for name in (live.model.manifest.key, live.revision.sticky_by)
+    )
+    if own is None and sticky is None and all(one.rows == 1 for one in records):
+        return [one.key for one in records]
+    return list(chain.from_iterable(_keys_of(one, own, sticky) for one in records))
+
+
+def _keys_of(record: Served, own: str | None, sticky: str | None) -> Sequence[str | None]:
+    found = record.columns.get(own) if own else None
+    if found is not None:
+        return [key_text(value) for value in found]
+    if record.key is not None:
+        return [record.key] * record.rows
+    found = record.columns.get(sticky) if sticky else None
+    return [None] * record.rows if found is None else [key_text(value) for value in found]
+
+
+def _long_columns(live: LiveVariant, records: Sequence[Served]) -> dict[str, Values]:
+    return {name: gathered([(one.columns.get(name), one.rows) for one in records]) for name in live.model.names}
+
+
+def _columns(
+    live: LiveVariant, records: Sequence[Served], counts: NDArray[np.int64], blocks: bool
+) -> dict[str, Values]:
+    """All inputs in one walk over the records. None (NaN in a column of numbers) where a request has no such column."""
+    numbers = [one.name for one in live.model.inputs if one.kind == "number"]
+    others = [one.name for one in live.model.inputs if one.kind != "number"]
+    if blocks and not others:
+        return _blocks(records, live.model.names)
+    try:
+        flat = _flat(records, numbers, np.float64)
+    except (TypeError, ValueError, OverflowError):
+        flat = _numeric(_flat(records, numbers, np.object_))
+    return {**dict(_split(numbers, flat, counts)), **dict(_split(others, _flat(records, others, np.object_), counts))}
+
+
+def _split(names: Sequence[str], flat: NDArray[Any], rows: NDArray[np.int64]) -> Iterator[tuple[str, Values]]:
+    """`flat` holds record after record, in each column after column, in each row after row."""
+    step = np.repeat(rows, rows)
+    starts = np.repeat(np.cumsum(rows) - rows, rows)
+    first = np.arange(len(starts)) + starts * (len(names) - 1)
+    for number, name in enumerate(names):
+        column = flat[first + number * step]
+        yield name, column.tolist() if column.dtype == np.object_ else column
 
 
 def _blocks(records: Sequence[Served], names: tuple[str, ...]) -> dict[str, Values]:
     """Columns of records that are blocks of these names: row after row, as they stand."""
     runs = [record.columns.flat for record in records if isinstance(record.columns, Block)]
     try:
-        flat = _run_together(runs, np.float64)
+        flat: NDArray[Any] = np.fromiter(chain.from_iterable(runs), np.float64)
     except (TypeError, ValueError, OverflowError):
-        flat = _numeric(_run_together(runs, np.object_))
+        flat = _numeric(np.fromiter(chain.from_iterable(runs), np.object_))
     columns = flat.reshape(-1, len(names)).T
     return dict(zip(names, columns if flat.dtype != np.object_ else columns.tolist(), strict=True))
-
-
-def _run_together(runs: Sequence[Values], dtype: Any) -> NDArray[Any]:
-    starts = range(0, len(runs), CHUNK)
-    return np.concatenate([np.fromiter(chain.from_iterable(runs[one : one + CHUNK]), dtype) for one in starts])
 
 
 def _flat(records: Sequence[Served], names: Sequence[str], dtype: Any) -> NDArray[Any]:
@@ -131,15 +182,11 @@ def _flat(records: Sequence[Served], names: Sequence[str], dtype: Any) -> NDArra
         return np.empty(0, dtype=dtype)
     missing = np.nan if dtype is np.float64 else None
     pick = _picker(names)
-    parts = []
-    for start in range(0, len(records), CHUNK):
-        some = records[start : start + CHUNK]
-        try:
-            columns = [pick(one.columns) for one in some]
-        except KeyError:
-            columns = [[one.columns.get(name) or [missing] * one.rows for name in names] for one in some]
-        parts.append(np.fromiter(chain.from_iterable(chain.from_iterable(columns)), dtype))
-    return np.concatenate(parts)
+    try:
+        columns = [pick(one.columns) for one in records]
+    except KeyError:
+        columns = [[one.columns.get(name) or [missing] * one.rows for name in names] for one in records]
+    return np.fromiter(chain.from_iterable(chain.from_iterable(columns)), dtype)
 
 
 def _picker(names: Sequence[str]) -> Callable[[Mapping[str, Values]], Sequence[Values]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,6 @@ from numpy.typing import NDArray
 
 from loopwright.bundle.records import Output
 from loopwright.serving.batch import Batch
-from loopwright.serving.recorder import Served
-from loopwright.serving.tabular import Values, key_text
 from loopwright.serving.typed import as_arrow
 from loopwright.traffic.predictions import INPUT, OUTPUT, row_ids
 
@@ -23,12 +20,12 @@ def segment(batch: Batch) -> pa.Table:
     """The batch as a table."""
     live = batch.live
     redacted = {*live.revision.capture.redact, *live.model.manifest.redact}
-    table = _facts(batch, redacted)
+    table = _facts(batch)
     for column in live.model.inputs:
         if column.name not in redacted:
-            table[INPUT + column.name] = as_arrow(column.kind, batch.column(column.name))
+            table[INPUT + column.name] = as_arrow(column.kind, batch.columns[column.name])
     for output in live.model.manifest.signature.outputs:
-        table[OUTPUT + output.name] = _output(output, batch.output(output.name))
+        table[OUTPUT + output.name] = _output(output, batch.outputs[output.name])
     return pa.table(table)
 
 
@@ -41,49 +38,26 @@ def write_segment(table: pa.Table) -> bytes:
     return bytes(sink.getvalue())
 
 
-def _facts(batch: Batch, redacted: set[str]) -> dict[str, pa.Array]:
-    live, records = batch.live, batch.records
+def _facts(batch: Batch) -> dict[str, pa.Array]:
+    live = batch.live
     return {
         "prediction_id": pa.array(_ids(batch), pa.string()),
         "endpoint": _constant(live.revision.endpoint, batch.rows, pa.string()),
         "revision": _constant(live.revision.number, batch.rows, pa.int64()),
         "variant": _constant(live.variant.name, batch.rows, pa.string()),
         "version": _constant(live.variant.version, batch.rows, pa.int64()),
-        "at": _repeated([one.at for one in records], batch, pa.timestamp("us", "UTC")),
-        "key": pa.array(_keys(batch, redacted), pa.string()),
+        "at": _repeated(batch.at, batch, pa.timestamp("us", "UTC")),
+        "key": pa.array(batch.keys, pa.string()),
         "latency_ms": _repeated(batch.latencies, batch, pa.float64()),
         "shadow": _constant(live.variant.shadow, batch.rows, pa.bool_()),
     }
 
 
-def _ids(batch: Batch) -> list[str]:
-    if batch.rows == len(batch.records):
-        return [one.prediction_id for one in batch.records]
-    return [name for one in batch.records for name in row_ids(one.prediction_id, one.rows)]
-
-
-def _keys(batch: Batch, redacted: set[str]) -> Sequence[str | None]:
-    """What outcomes are joined by: the model's key column; else the request's key, else what made it sticky."""
-    own, sticky = batch.live.model.manifest.key, batch.live.revision.sticky_by
-    if batch.blocks:
-        own, sticky = (name if name in batch.live.model.names else None for name in (own, sticky))
-    if own is None and sticky is None and batch.rows == len(batch.records):
-        return [one.key for one in batch.records]
-    return list(chain.from_iterable(_keys_of(one, own, sticky, redacted) for one in batch.records))
-
-
-def _keys_of(record: Served, own: str | None, sticky: str | None, redacted: set[str]) -> Sequence[str | None]:
-    found = _column(record, own, redacted)
-    if found is not None:
-        return [key_text(value) for value in found]
-    if record.key is not None:
-        return [record.key] * record.rows
-    found = _column(record, sticky, redacted)
-    return [None] * record.rows if found is None else [key_text(value) for value in found]
-
-
-def _column(record: Served, name: str | None, redacted: set[str]) -> Values | None:
-    return None if name is None or name in redacted else record.columns.get(name)
+def _ids(batch: Batch) -> Sequence[str]:
+    if batch.rows == batch.requests:
+        return batch.ids
+    each = zip(batch.ids, batch.counts.tolist(), strict=True)
+    return [name for one, rows in each for name in row_ids(one, rows)]
 
 
 def _output(output: Output, values: NDArray[Any]) -> pa.Array:

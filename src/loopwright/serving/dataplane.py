@@ -18,7 +18,8 @@ from loopwright.errors import HostingError, LoopwrightError, NotFoundError, Requ
 from loopwright.ports.tracing import Span
 from loopwright.serving.batching import Gone
 from loopwright.serving.endpoints import Endpoints, LiveEndpoint, LiveVariant
-from loopwright.serving.recorder import Failed, Recorder, Served
+from loopwright.serving.recorder import Recorder
+from loopwright.serving.served import Failed, Served
 from loopwright.serving.tabular import Rows, Values, key_text, shown
 
 ID = re.compile(r"[\x21-\x7e]{1,128}")

@@ -8,8 +8,9 @@ from collections import deque
 from loopwright.core.clock import Clock
 from loopwright.errors import LoopwrightError
 from loopwright.serving.endpoints import LiveVariant
-from loopwright.serving.recorder import Failed, Recorder, Served
+from loopwright.serving.recorder import Recorder
 from loopwright.serving.router import place
+from loopwright.serving.served import Failed, Served
 
 
 class Shadows:

@@ -14,7 +14,7 @@ from loopwright.bundle.bins import count_categories, count_numbers, width
 from loopwright.bundle.records import ReferenceColumn
 from loopwright.serving.batch import Batch
 from loopwright.serving.endpoints import LiveVariant
-from loopwright.serving.recorder import Failed
+from loopwright.serving.served import Failed
 from loopwright.serving.tabular import Values
 from loopwright.serving.typed import as_numbers, as_texts
 from loopwright.traffic.predictions import INPUT, OUTPUT
@@ -99,7 +99,7 @@ class _Window:
         self.columns = {one.name: _Counts(one, np.zeros(width(one), dtype=np.int64)) for one in self.reference}
 
     def serve(self, batch: Batch) -> None:
-        self.requests += len(batch.records)
+        self.requests += batch.requests
         self.rows += batch.rows
         places = np.searchsorted(LATENCY_EDGES_MS, batch.latencies, side="left")
         self.latency += np.bincount(places, minlength=len(self.latency))
@@ -135,8 +135,8 @@ def _countable(live: LiveVariant) -> Sequence[ReferenceColumn]:
 def _values(batch: Batch, name: str) -> Values:
     """What a reference column (`input.<column>` or `output.<name>`) is compared with."""
     if name.startswith(INPUT):
-        return batch.column(name[len(INPUT) :])
-    return batch.output(name[len(OUTPUT) :])
+        return batch.columns[name[len(INPUT) :]]
+    return batch.outputs[name[len(OUTPUT) :]]
 
 
 def _missing(values: Values) -> int:

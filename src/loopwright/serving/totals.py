@@ -10,7 +10,7 @@ import numpy as np
 
 from loopwright.serving.batch import Batch
 from loopwright.serving.endpoints import LiveVariant
-from loopwright.serving.recorder import Failed, Lost
+from loopwright.serving.served import Failed, Lost
 
 EDGES_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper edges of the latency histogram that Prometheus sees."""
@@ -50,7 +50,7 @@ class Totals:
         seconds = batch.latencies / 1000
         places = np.searchsorted(EDGES_SECONDS, seconds, side="left")
         counts = np.bincount(places, minlength=len(tally.latency)).tolist()
-        tally.requests += len(batch.records)
+        tally.requests += batch.requests
         tally.rows += batch.rows
         tally.seconds += float(seconds.sum())
         tally.latency = [a + b for a, b in zip(tally.latency, counts, strict=True)]

@@ -1,0 +1,46 @@
+"""What happened to a request, as the recorder remembers it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from loopwright.bundle.outputs import Outputs
+from loopwright.serving.endpoints import LiveVariant
+from loopwright.serving.tabular import Values
+
+ErrorKind = Literal["request", "model", "overload"]
+
+
+@dataclass(slots=True)
+class Served:
+    """A request that was answered. `columns` are as they came: by raw column, equally long."""
+
+    live: LiveVariant
+    prediction_id: str
+    rows: int
+    at: datetime
+    key: str | None
+    latency_ms: float
+    columns: Mapping[str, Values]
+    outputs: Outputs
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A request that was not."""
+
+    live: LiveVariant
+    at: datetime
+    kind: str
+
+
+@dataclass(slots=True)
+class Lost:
+    """Requests of which nothing but the count is known: the buffer was full."""
+
+    at: datetime
+    requests: int = 0
+    rows: int = 0
