@@ -6,9 +6,10 @@ import logging
 import os
 import secrets
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from itertools import count
-from threading import Event, Lock, Thread
+from threading import Event, Lock, Thread, get_native_id
 
 import numpy as np
 
@@ -228,6 +229,8 @@ class Background:
 
     def _every(self, name: str, seconds: float, act: Callable[[], None]) -> Thread:
         def loop() -> None:
+            if name in _YIELDING and sys.platform == "linux":
+                os.setpriority(os.PRIO_PROCESS, get_native_id(), 19)
             said = ""
             while not self._stopping.wait(seconds):
                 try:
@@ -241,6 +244,10 @@ class Background:
                     log.exception("%s failed", name)
 
         return Thread(target=loop, name=name, daemon=True)
+
+
+_YIELDING = ("write", "send")
+"""Threads that have the processor when nobody is to be answered: what they do long, libraries do without Python's lock."""
 
 
 def _end_with_supervisor() -> Callable[[], None]:
