@@ -14,7 +14,7 @@ from loopwright.serving.served import Failed, Lost, Served
 
 log = logging.getLogger("loopwright.serving")
 
-GATHERED = 64
+GATHERED = 32
 """So many records are put together where they are added, which holds up the next request for a third of a millisecond.
 If a thread did it once a second, it would contend for the interpreter with every request for as long as it took."""
 

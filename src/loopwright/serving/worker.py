@@ -149,7 +149,7 @@ class Worker:
         gc.freeze()
         gc.set_threshold(100_000, 20, 100)
         # The writer thread would keep a request waiting for the usual 5 ms.
-        sys.setswitchinterval(0.0005)
+        sys.setswitchinterval(0.0001)
         self._heart.start(loop)
 
     async def __rsgi__(self, scope: Scope, proto: HTTPProtocol) -> None:
