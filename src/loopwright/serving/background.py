@@ -247,7 +247,7 @@ class Background:
 
 
 _YIELDING = ("write", "send")
-"""Threads that have the processor when nobody is to be answered: what they do long, libraries do without Python's lock."""
+"""Threads that have the processor when nobody is to be answered: what takes them long needs no lock of Python's."""
 
 
 def _end_with_supervisor() -> Callable[[], None]:
