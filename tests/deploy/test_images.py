@@ -31,11 +31,21 @@ class Missing:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Missing())
-sys.argv = ["loopwright", *sys.argv[2:]]
+
+import importlib.metadata as metadata
+gone, from_name = set(sys.argv[2].split(",")), metadata.Distribution.from_name
+
+def find(name):
+    if name.lower().replace("_", "-") in gone:
+        raise metadata.PackageNotFoundError(name)
+    return from_name(name)
+
+metadata.Distribution.from_name = staticmethod(find)
+sys.argv = ["loopwright", *sys.argv[3:]]
 from loopwright.cli.main import main
 main()
 """
-"""The command in an environment from which some modules are absent."""
+"""The command in an environment from which some modules, and some distributions, are absent."""
 
 
 @pytest.mark.parametrize("recipe", [SERVER, SAGEMAKER], ids=lambda path: path.stem)
@@ -86,10 +96,11 @@ def test_the_server_needs_nothing_that_the_image_does_not_have(tmp_path: Path) -
     Project(folder).bundle()
     has = closure(required())
     absent = [module for module, names in packages_distributions().items() if not has & {plain(one) for one in names}]
+    gone = {plain(one) for names in packages_distributions().values() for one in names} - has
     words = ["serve", "--bundle", str(folder / "bundle-1"), "--port", str(free_port()), "--project", str(tmp_path)]
     log = tmp_path / "log"
     with log.open("wb") as out:
-        server = subprocess.Popen([sys.executable, "-c", START, ",".join(absent), *words], stderr=out)
+        server = subprocess.Popen([sys.executable, "-c", START, ",".join(absent), ",".join(gone), *words], stderr=out)
     end = time.monotonic() + 20
     while "is in force" not in log.read_text() and server.poll() is None and time.monotonic() < end:
         time.sleep(0.02)

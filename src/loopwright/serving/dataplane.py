@@ -16,7 +16,7 @@ from loopwright.bundle.outputs import Outputs
 from loopwright.core.clock import Clock
 from loopwright.errors import HostingError, LoopwrightError, NotFoundError, RequestError
 from loopwright.ports.tracing import Span
-from loopwright.serving.batching import Gone
+from loopwright.serving.batching import DeadlineError, Gone
 from loopwright.serving.endpoints import Endpoints, LiveEndpoint, LiveVariant
 from loopwright.serving.recorder import Recorder
 from loopwright.serving.served import Failed, Served
@@ -110,6 +110,8 @@ class Dataplane:
             rows, body_id = read(endpoint)
             prediction_id = self._identify(call.prediction_id or body_id)
             live = live or endpoint.route(call.key or _first_key(endpoint, rows) or prediction_id)
+            if call.deadline is not None and time.perf_counter() > call.deadline:
+                raise DeadlineError("the request's time was over before it was read", remedy="allow more time")
             model, number = live.model, self._counted(rows)
             if number <= model.quick_rows:
                 outputs = model.predict_quick(rows.columns, number)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from functools import partial
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import orjson
@@ -51,7 +51,10 @@ Infer = Callable[[Scope, Call, HTTPProtocol], Awaitable[Reply]]
 
 
 class Doors:
-    """One HTTP request to one reply. `tell` keeps outcomes of an endpoint; `flush` is done before each answer."""
+    """One HTTP request to one reply.
+
+    `tell` keeps outcomes of an endpoint, None where nothing is kept; `flush` is done before each answer.
+    """
 
     def __init__(
         self,
@@ -59,7 +62,7 @@ class Doors:
         endpoints: Endpoints,
         status: Status,
         colleagues: Colleagues,
-        tell: Callable[[str, bytes, str], OutcomesTold],
+        tell: Callable[[str, bytes, str], OutcomesTold] | None,
         *,
         tokens: Tokens | None,
         tracing: Tracing | None,
@@ -210,6 +213,8 @@ class Doors:
 
     async def _outcomes(self, scope: Scope, name: str, proto: HTTPProtocol) -> Reply:
         """Ground truth: 202, since it lies in the store a moment later."""
+        if self._tell is None:
+            raise NotFoundError("this server has no store to keep outcomes in", remedy="name one when it is started")
         endpoint = self._plane.endpoint(name).revision.endpoint
         body = await self._bodies.read(scope, proto)
         kind = scope.headers.get("content-type") or ""
@@ -366,7 +371,15 @@ def _json(status: int, body: Any, *headers: tuple[str, str]) -> Reply:
     return Reply(status, [("content-type", "application/json"), *headers], orjson.dumps(body))
 
 
+def _mlflow_version() -> str:
+    """The version of MLflow here; where there is none, that whose scoring protocol the doors are held against."""
+    try:
+        return version("mlflow")
+    except PackageNotFoundError:
+        return "3.17.2"
+
+
 _SERVER = {"name": "loopwright", "version": version("loopwright"), "extensions": ["binary_tensor_data"]}
-_MLFLOW = version("mlflow").encode()
+_MLFLOW = _mlflow_version().encode()
 _OPENAPI = openapi_json()
 _NO_REQUEST = protocol_v2.InferenceRequest(inputs=[])

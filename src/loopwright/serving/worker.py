@@ -107,7 +107,7 @@ class Worker:
             self.endpoints,
             status,
             colleagues,
-            partial(tell_outcomes, spool, clock),
+            partial(tell_outcomes, spool, clock) if options.storage_url else None,
             tokens=tokens,
             tracing=self._tracing,
             bodies=bodies,
