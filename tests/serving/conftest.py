@@ -277,6 +277,7 @@ def served(bring_up: Callable[..., LiveEndpoint]) -> Callable[..., Served]:
         return Served(
             found[0], given.get("id", "p"), len(prediction), given.get("at", AT), given.get("key"),
             given.get("latency_ms", 1.0), columns, {"prediction": np.array(prediction)},
+            len(prediction),
         )  # fmt: skip
 
     return make

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -144,3 +145,26 @@ def test_the_first_of_a_batch_is_told_how_many_rows_it_has(model: Gated) -> None
     asked = [({"x": [1.0] * rows}, {"batched": told.append}) for rows in (2, 3)]
     asyncio.run(behind(batcher(model), model, *asked))
     assert told == [5]
+
+
+def test_a_request_is_told_when_its_time_is_over_and_not_when_its_turn_comes(model: Gated) -> None:
+    async def scene() -> Outputs:
+        queue = batcher(model)
+        first = asyncio.create_task(queue.predict({"x": [0.0]}, 1))
+        await asyncio.to_thread(model.begun.wait, 10)
+        with pytest.raises(DeadlineError):
+            await queue.predict({"x": [1.0]}, 1, deadline=time.perf_counter() + 0.05)
+        assert (queue.waiting, model.sizes) == (0, [])  # the first is still at it
+        model.gate.set()
+        return await first
+
+    assert asyncio.run(scene())["prediction"].tolist() == [0.0]
+
+
+def test_an_error_does_not_keep_its_request(model: Gated) -> None:
+    model.gate.set()
+    columns = {"x": np.array([-1.0])}
+    with pytest.raises(RequestError) as raised:
+        asyncio.run(batcher(model).predict(columns, 1))
+    frames = traceback.walk_tb(raised.value.__traceback__)
+    assert "_work" not in {frame.f_code.co_name for frame, _ in frames}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -135,3 +137,16 @@ def test_a_bundle_that_carries_a_sample_is_warmed_with_its_first_row(project: An
     variant = project.bundle(sample={"inputs": {"x": [1.0, 2.0], "shop": ["a", "b"]}, "outputs": {}})
     Shelf(project.storage, tmp_path / "cache", lambda folder: Noting()).take(variant)
     assert asked == [{"x": [1.0], "shop": ["a"]}] * 4
+
+
+def test_a_model_that_is_let_go_is_gone_without_the_collector(bring_up: Any) -> None:
+    model = LoadedModel("digest", bring_up().variants[0].model.manifest, None, Scripted(lambda: None))
+    asyncio.run(model.predict(COLUMNS, 1))
+    gc.collect()
+    gc.disable()
+    try:
+        gone = weakref.ref(model)
+        del model
+        assert gone() is None
+    finally:
+        gc.enable()

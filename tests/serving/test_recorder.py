@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from loopwright.serving.batch import Batch
-from loopwright.serving.recorder import GATHERED, Recorder
+from loopwright.serving.recorder import FEW_ROWS, GATHERED, Recorder
 from loopwright.serving.served import Failed
 
 
@@ -80,3 +81,21 @@ def test_records_that_cannot_be_put_together_are_lost_and_counted(served: Any, r
 
 def ids(batches: list[Batch]) -> list[str]:
     return [one for batch in batches for one in batch.ids]
+
+
+def test_large_bodies_weigh_more_than_their_rows(served: Callable[..., Any]) -> None:
+    recorder = Recorder(100)
+    for _ in range(3):
+        recorder.served(replace(served({"x": [1]}, [1.0]), weight=40))
+    assert recorder.waiting == 80
+    batches, _, lost = recorder.take()
+    assert (sum(one.requests for one in batches), recorder.waiting) == (2, 0)
+    assert [one.requests for one in lost.values()] == [1]
+
+
+def test_many_rows_are_put_together_in_the_background(served: Callable[..., Any]) -> None:
+    recorder = Recorder(10**6)
+    rows = FEW_ROWS // GATHERED + 1
+    for _ in range(2 * GATHERED):
+        recorder.served(served({"x": [1] * rows}, [1.0] * rows))
+    assert sum(one.rows for one in recorder.take()[0]) == 2 * GATHERED * rows

@@ -135,6 +135,7 @@ def matrix_names(columns: Iterable[FeatureColumn]) -> tuple[str, ...]:
 
 _FEW = 16
 _REMEMBERED = 10_000
+_SHORT = 64
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -196,7 +197,7 @@ class _Vocabulary(dict[Any, float]):
         place = self.get(text)
         if place is None:
             place = self.get(_as_value(text), UNSEEN)
-            if len(self) < _REMEMBERED:
+            if len(self) < _REMEMBERED and len(text) <= _SHORT:
                 self[text] = place
         return place
 

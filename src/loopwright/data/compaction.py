@@ -73,8 +73,12 @@ def _compact_hour(storage: Storage, hour: _Hour, keys: Sequence[str], now: datet
         path = storage.fetch(key, place)
         by_schema.setdefault(pq.read_schema(path), {})[key] = path
     several = [(schema, sources) for schema, sources in by_schema.items() if len(sources) > 1]
-    done = [_commit(storage, hour, schema, sources, now, place) for schema, sources in several]
-    return int(any(done))
+    made = 0
+    for schema, sources in several:
+        if not _commit(storage, hour, schema, sources, now, place):
+            break  # another compactor is at this hour, and may have taken the next number for what we have here
+        made = 1
+    return made
 
 
 def _commit(

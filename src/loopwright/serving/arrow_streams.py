@@ -63,6 +63,8 @@ def _names(schema: pa.Schema, known: set[str]) -> list[str]:
         raise RequestError("the Arrow stream names a column twice", remedy="send each column once")
     readable = []
     for field in schema:
+        if pa.types.is_null(field.type) and field.name not in known:
+            continue  # it takes no room in the stream, and much outside of it
         if _readable(field.type):
             readable.append(field.name)
         elif field.name in known:

@@ -8,6 +8,7 @@ import secrets
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import count
 from threading import Event, Lock, Thread, get_native_id
 
@@ -63,16 +64,19 @@ class Writer:
 
     def _take(self, recorder: Recorder) -> None:
         batches, failed, lost = recorder.take()
-        for place, batch in self._by_window(batches):
-            self._totals.serve(batch)
-            self._windows.serve(batch, place)
-            self._capture(batch.sampled(batch.live.revision.capture.share))
         self._totals.fail(failed)
         for failure, requests in failed.items():
             self._windows.fail(failure, requests)
         for live, tally in lost.items():
             self._totals.lose(live, tally)
             self._windows.drop(live, tally.at, tally.rows, requests=tally.requests)
+        for place, batch in self._by_window(batches):
+            self._totals.serve(batch)
+            try:
+                self._windows.serve(batch, place)
+            except Exception:  # one batch that cannot be counted shall not cost the others
+                log.exception("%s: a batch could not be summed up", batch.live.revision.endpoint)
+            self._capture(batch.sampled(batch.live.revision.capture.share))
 
     def _by_window(self, batches: Sequence[Batch]) -> list[tuple[int, Batch]]:
         """The batches by window and variant, joined."""
@@ -230,7 +234,8 @@ class Background:
     def _every(self, name: str, seconds: float, act: Callable[[], None]) -> Thread:
         def loop() -> None:
             if name in _YIELDING and sys.platform == "linux":
-                os.setpriority(os.PRIO_PROCESS, get_native_id(), 19)
+                with suppress(OSError):  # some sandboxes do not let it
+                    os.setpriority(os.PRIO_PROCESS, get_native_id(), 19)
             said = ""
             while not self._stopping.wait(seconds):
                 try:

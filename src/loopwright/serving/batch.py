@@ -24,7 +24,8 @@ from loopwright.serving.typed import gathered
 @dataclass(frozen=True, kw_only=True)
 class Batch:
     """One variant's answered requests: `ids`, `at`, `counts` (how many rows) and `latencies` (ms) by request; `keys`,
-    `columns` (the model's inputs, as they came) and `outputs` by row. `keys` are what outcomes are joined by.
+    `columns` (the model's inputs, as they came) and `outputs` by row. `keys` are what outcomes are joined by. `weight`
+    is what the records took in their buffer.
     """
 
     live: LiveVariant
@@ -35,6 +36,7 @@ class Batch:
     keys: Sequence[str | None]
     columns: Mapping[str, Values]
     outputs: Mapping[str, NDArray[np.generic]]
+    weight: int = 0
 
     @property
     def requests(self) -> int:
@@ -106,6 +108,7 @@ def _gathered(live: LiveVariant, records: Sequence[Served], long: bool) -> Batch
         keys=_keys(live, records, blocks),
         columns=_long_columns(live, records) if long else _columns(live, records, counts, blocks),
         outputs={name: np.concatenate([one.outputs[name] for one in records]) for name in records[0].outputs},
+        weight=sum(one.weight for one in records),
     )
 
 

@@ -94,9 +94,18 @@ class Batcher:
         self._queue.append(one)
         if self.busy_since is None:
             self._start()
-        elif gone is not None:
-            return await _unless(gone, one.answer, self._name)
-        return await one.answer
+            return await one.answer
+        alarm = asyncio.get_running_loop().call_later(latest - time.perf_counter(), self._give_up, one)
+        try:
+            return await (one.answer if gone is None else _unless(gone, one.answer, self._name))
+        finally:
+            alarm.cancel()
+
+    def _give_up(self, one: _Waiting) -> None:
+        """Its time is over. One that is being predicted already is answered all the same."""
+        if one in self._queue and not one.answer.done():
+            self._queue.remove(one)
+            one.answer.set_exception(_too_late(self._name))
 
     def _start(self) -> None:
         """Begin the next batch, if anything waits."""
@@ -148,7 +157,7 @@ class Batcher:
         return max(1, math.ceil(self._pace.expected(sum(one.rows for one in self._queue))))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Waiting:
     columns: Columns
     rows: int
@@ -177,7 +186,7 @@ def _work(predict: Predict, batch: Sequence[_Waiting]) -> list[Outputs | Excepti
         try:
             return [predict(batch[0].columns, batch[0].rows)]
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this request's answer
-            return [error]
+            return [error.with_traceback(None)]  # whose frames would keep the request, and the request the error
     rows = [one.rows for one in batch]
     try:
         outputs = predict(_together(batch, rows), sum(rows))

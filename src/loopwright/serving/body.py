@@ -44,11 +44,11 @@ class Bodies:
         size = self.limit if declared is None else int(declared)  # the HTTP library has refused what is no number
         if size > self.limit:
             raise self._too_large()
-        if size > SMALL:
+        if declared is not None and size > SMALL:
             self._hold(size, task)
         self._reading[task] = time.perf_counter()
         try:
-            return await proto() if declared is not None else await self._chunks(proto)
+            return await proto() if declared is not None else await self._chunks(proto, task)
         except asyncio.CancelledError:
             if task not in self._late:
                 raise
@@ -61,6 +61,12 @@ class Bodies:
             del self._reading[task]
             self._late.discard(task)
 
+    def hold(self, size: int) -> None:
+        """Count a body that has become so large, for as long as its request is in work. Raises `HostingError`."""
+        task = asyncio.current_task()
+        if size > SMALL and task is not None:
+            self._hold(size, task)
+
     def give_up_slow(self) -> None:
         """Stop waiting for bodies whose time is over. To be called every now and then."""
         latest = time.perf_counter() - self._seconds
@@ -68,7 +74,7 @@ class Bodies:
             self._late.add(task)
             task.cancel()
 
-    async def _chunks(self, proto: HTTPProtocol) -> bytes:
+    async def _chunks(self, proto: HTTPProtocol, task: asyncio.Task[Any]) -> bytes:
         """A body of no declared length. Granian ends a whole one by one empty chunk, one that is cut off by two."""
         chunks, size, empty = [], 0, 0
         async for chunk in proto:
@@ -76,6 +82,8 @@ class Bodies:
             empty += not chunk
             if size > self.limit:
                 raise self._too_large()
+            if size > SMALL >= size - len(chunk):
+                self._hold(self.limit, task)
             chunks.append(chunk)
         if empty > 1:
             raise RequestError("the body ended before its time, or with trailers", remedy="send it whole")

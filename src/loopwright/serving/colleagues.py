@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -12,6 +13,8 @@ from pathlib import Path
 from loopwright.core.codec import from_json, to_json
 from loopwright.serving.metrics import prometheus
 from loopwright.serving.totals import Labels, Tally, Totals, added
+
+log = logging.getLogger("loopwright.serving")
 
 Gauges = Callable[[], dict[str, float]]
 
@@ -37,11 +40,14 @@ class Colleagues:
         self._gauges = gauges
 
     def tell(self) -> None:
-        """Leave the figures of now for the others. Raises `OSError`."""
+        """Leave the figures of now for the others, as far as the disk takes them."""
         if self._own:
             partial = self._own.with_suffix(".partial")
-            partial.write_bytes(to_json(self._told()))
-            partial.replace(self._own)
+            try:
+                partial.write_bytes(to_json(self._told()))
+                partial.replace(self._own)
+            except OSError as error:
+                log.warning("this worker's figures cannot be told to the others: %s", error)
 
     def prometheus(self, server: str) -> str:
         """The figures of all workers together, in Prometheus' text format."""

@@ -33,8 +33,8 @@ Read = Callable[[LiveEndpoint], tuple[Rows, str | None]]
 class Call:
     """What surrounds the rows. `variant` and `version` name who should answer, `key` whose request it is.
 
-    `began` and `deadline` are moments of `time.perf_counter()`; `gone` ends when the client has left. `span` is there
-    where requests are traced.
+    `size` is the body's, in bytes. `began` and `deadline` are moments of `time.perf_counter()`; `gone` ends when the
+    client has left. `span` is there where requests are traced.
     """
 
     endpoint: str | None
@@ -46,6 +46,7 @@ class Call:
     deadline: float | None = None
     gone: Gone | None = None
     span: Span | None = None
+    size: int = 0
 
 
 @dataclass(slots=True)
@@ -127,8 +128,9 @@ class Dataplane:
         finally:
             self.in_flight -= 1
         latency = 1000 * (time.perf_counter() - call.began)
+        columns, weight = live.known(rows.columns), max(rows.count, call.size >> 10)
         self._recorder.served(
-            Served(live, prediction_id, rows.count, self._clock.now(), call.key, latency, rows.columns, outputs)
+            Served(live, prediction_id, rows.count, self._clock.now(), call.key, latency, columns, outputs, weight)
         )
         if call.span is not None:
             _tell(call.span, endpoint, live, rows=rows.count, prediction_id=prediction_id)

@@ -229,8 +229,11 @@ class Doors:
             if (allowed := scope.headers.get("x-request-timeout-ms")) is not None:
                 call.deadline = call.began + _milliseconds(allowed) / 1000
             body = await self._bodies.read(scope, proto)
-            coding = scope.headers.get("content-encoding")
-            return unpacked(body, coding, self._bodies.limit) if coding else body
+            if coding := scope.headers.get("content-encoding"):
+                body = unpacked(body, coding, self._bodies.limit)
+                self._bodies.hold(len(body))
+            call.size = len(body)
+            return body
         except LoopwrightError as error:
             self._plane.refused(call, error)
             raise

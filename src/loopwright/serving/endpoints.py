@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from loopwright.bundle.records import Signature
 from loopwright.core.ids import NAME
 from loopwright.errors import LoopwrightError, NotFoundError, StorageError
+from loopwright.ports.predictor import Columns
 from loopwright.ports.storage import Storage
 from loopwright.serving.models import LoadedModel, Shelf
 from loopwright.serving.router import bounds, pick, place
@@ -35,6 +36,13 @@ class LiveVariant:
     variant: Variant
     model: LoadedModel
     shadows: tuple[LiveVariant, ...] = ()
+
+    def known(self, columns: Columns) -> Columns:
+        """The columns that mean something here: the model's, its key, and what makes requests sticky."""
+        if len(columns) <= len(self.model.names):
+            return columns
+        wanted = {*self.model.names, self.model.manifest.key, self.revision.sticky_by}
+        return {name: values for name, values in columns.items() if name in wanted}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

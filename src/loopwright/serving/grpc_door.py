@@ -129,7 +129,7 @@ class GrpcDoor:
         return make("ModelMetadataResponse", **protocol_v2.model_metadata(asked.name, endpoint, live))
 
     async def _model_infer(self, data: bytes, context: Any) -> bytes:
-        return await self._infer(Call(None, time.perf_counter()), data, context)
+        return await self._infer(Call(None, time.perf_counter(), size=len(data)), data, context)
 
     async def _traced(self, tracing: Tracing, data: bytes, context: Any) -> bytes:
         said = _metadata(context)
@@ -137,7 +137,7 @@ class GrpcDoor:
         fault = "server"
         context.set_trailing_metadata((("traceparent", span.traceparent),))
         try:
-            answer = await self._infer(Call(None, time.perf_counter(), span=span), data, context)
+            answer = await self._infer(Call(None, time.perf_counter(), span=span, size=len(data)), data, context)
             fault = ""
         except LoopwrightError as error:
             fault = error_kind(error)

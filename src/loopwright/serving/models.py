@@ -32,7 +32,7 @@ be slow."""
 
 
 class LoadedModel:
-    """A bundle ready to predict. Up to `quick_rows` are predicted faster than they could be handed to a thread."""
+    """A bundle ready to predict."""
 
     def __init__(
         self,
@@ -47,13 +47,13 @@ class LoadedModel:
         self.reference = reference
         self.inputs = manifest.signature.inputs
         self.names = tuple(one.name for one in self.inputs)
-        self._predictor = predictor
-        # A user's own code may take any time at any row; what a library computes follows from how many rows there are.
-        self._steady = manifest.runtime not in ("torch", "python", "pyfunc") and not manifest.uses_features
-        self.quick_rows = _ANY if self._steady else 0
-        self._pace = Pace()
-        self._calls = 0
-        self._batcher = Batcher(manifest.model, self._timed, self._pace, limits or BatchLimits())
+        self._timed = _Timed(predictor, manifest)
+        self._batcher = Batcher(manifest.model, self._timed.predict, self._timed.pace, limits or BatchLimits())
+
+    @property
+    def quick_rows(self) -> int:
+        """Up to so many rows are predicted faster than they could be handed to a thread."""
+        return self._timed.quick_rows
 
     @property
     def waiting(self) -> int:
@@ -83,44 +83,62 @@ class LoadedModel:
 
     def predict_quick(self, columns: Columns, rows: int) -> Outputs:
         """The bundle's outputs for no more than `quick_rows`, made where they are asked for: on the event loop."""
-        self._calls += 1
-        if self._calls % SAMPLED:
-            return self._answer(columns)
-        began = time.thread_time()
-        outputs = self._answer(columns)
-        self._observe(rows, time.thread_time() - began)
-        return outputs
+        return self._timed.predict_quick(columns, rows)
 
     def predict_aside(self, columns: Columns) -> Outputs:
         """The outputs, made in the thread that asks: for work that no client waits for. Raises as `predict` does."""
-        return self._answer(columns)
+        return self._timed.answer(columns)
 
     def warm(self, columns: Columns, rows: int) -> None:
         """Predict `columns` a few times, so that the first request is not the slow one; failures are no matter."""
         with suppress(LoopwrightError):
-            self._answer(columns)  # the first may be slow for reasons that will not come again
+            self._timed.answer(columns)  # the first may be slow for reasons that will not come again
             for _ in range(3):
-                self._timed(columns, rows)
+                self._timed.predict(columns, rows)
 
-    def _timed(self, columns: Columns, rows: int) -> Outputs:
+
+class _Timed:
+    """A predictor, and what it costs. The model and its queue both hold it, and it holds neither: a model that is let
+    go is gone at once, though the collector hardly ever runs.
+    """
+
+    def __init__(self, predictor: Predictor, manifest: Manifest) -> None:
+        # A user's own code may take any time at any row; what a library computes follows from how many rows there are.
+        self._steady = manifest.runtime not in ("torch", "python", "pyfunc") and not manifest.uses_features
+        self.quick_rows = _ANY if self._steady else 0
+        self.pace = Pace()
+        self._name = manifest.model
+        self._predictor = predictor
+        self._calls = 0
+
+    def predict(self, columns: Columns, rows: int) -> Outputs:
         began = time.perf_counter()
-        outputs = self._answer(columns)
+        outputs = self.answer(columns)
         self._observe(rows, time.perf_counter() - began)
         return outputs
 
-    def _observe(self, rows: int, seconds: float) -> None:
-        self._pace.observe(rows, seconds)
-        if self._steady:
-            quick = self._pace.expected(1) <= QUICK_SECONDS
-            self.quick_rows = self._pace.rows_within(QUICK_SECONDS) if quick else 0
+    def predict_quick(self, columns: Columns, rows: int) -> Outputs:
+        self._calls += 1
+        if self._calls % SAMPLED:
+            return self.answer(columns)
+        began = time.thread_time()
+        outputs = self.answer(columns)
+        self._observe(rows, time.thread_time() - began)
+        return outputs
 
-    def _answer(self, columns: Columns) -> Outputs:
+    def answer(self, columns: Columns) -> Outputs:
         try:
             return self._predictor.predict(columns)
         except LoopwrightError:
             raise
         except Exception as error:
-            raise BundleError(f"{self.manifest.model}: the model raised {type(error).__name__}: {error}") from error
+            raise BundleError(f"{self._name}: the model raised {type(error).__name__}: {error}") from error
+
+    def _observe(self, rows: int, seconds: float) -> None:
+        self.pace.observe(rows, seconds)
+        if self._steady:
+            quick = self.pace.expected(1) <= QUICK_SECONDS
+            self.quick_rows = self.pace.rows_within(QUICK_SECONDS) if quick else 0
 
 
 class Shelf:

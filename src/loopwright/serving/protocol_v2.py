@@ -138,7 +138,7 @@ def encode_response(
     and its length is given too.
     """
     asked = request.outputs
-    names = [one.name for one in asked if one.name in outputs] if asked else outputs
+    names = list(dict.fromkeys(one.name for one in asked if one.name in outputs)) if asked else list(outputs)
     binary = _in_binary(request, outputs)
     raw = {name: write_tensor(outputs[name]) for name in names if name in binary} if binary else {}
     head = orjson.dumps(

@@ -19,8 +19,13 @@ GATHERED = 32
 If a thread did it once a second, it would contend for the interpreter with every request for as long as it took."""
 
 
+FEW_ROWS = 8 * GATHERED
+"""More rows than these are put together in the background: it would take too long here."""
+
+
 class Recorder:
-    """A buffer of `limit` rows between one thread, which alone adds, and the background, which alone takes.
+    """A buffer of `limit` rows (see `Served.weight`) between one thread, which alone adds, and the background, which
+    alone takes.
 
     What was answered is handed on to `copies`, for the shadows. Failures are kept as counts by the second, so that
     they too are bounded.
@@ -40,16 +45,16 @@ class Recorder:
     def served(self, record: Served) -> None:
         if record.live.shadows and self._copies:
             self._copies(record)
-        if self._added - self._taken + record.rows > self._limit:
+        if self._added - self._taken + record.weight > self._limit:
             self._lose(record)
             return
-        self._added += record.rows
+        self._added += record.weight
         self._buffer.append(record)
-        if len(self._buffer) >= GATHERED:
+        if len(self._buffer) % GATHERED == 0 and sum(one.rows for one in tuple(self._buffer)) <= FEW_ROWS:
             records = self._pop_all()
             batches = self._together(records)
             self._batches.extend(batches)
-            self._added -= 0 if batches else sum(one.rows for one in records)
+            self._added -= 0 if batches else sum(one.weight for one in records)
 
     def failed(self, record: Failed) -> None:
         second = Failed(record.live, record.at.replace(microsecond=0), record.kind)
@@ -58,7 +63,7 @@ class Recorder:
 
     @property
     def waiting(self) -> int:
-        """Rows that have been added and not taken."""
+        """What has been added and not taken: rows, or kilobytes where these are more."""
         return self._added - self._taken
 
     @property
@@ -73,7 +78,7 @@ class Recorder:
         """Everything remembered since the last time, in the order it happened; failures with their numbers."""
         batches = [self._batches.popleft() for _ in range(len(self._batches))]
         records = self._pop_all()
-        self._taken += sum(batch.rows for batch in batches) + sum(one.rows for one in records)
+        self._taken += sum(one.weight for one in batches) + sum(one.weight for one in records)
         batches += self._together(records)
         with self._lock:
             failed, self._failed = self._failed, Counter()

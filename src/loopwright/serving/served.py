@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 from loopwright.bundle.outputs import Outputs
 from loopwright.serving.endpoints import LiveVariant
 from loopwright.serving.tabular import Values
 
-ErrorKind = Literal["request", "model", "overload"]
-
 
 @dataclass(slots=True)
 class Served:
-    """A request that was answered. `columns` are as they came: by raw column, equally long."""
+    """A request that was answered. `columns` are as they came: by raw column, equally long.
+
+    `weight` is what it takes in a buffer: its rows, or the kilobytes of its body where these are more.
+    """
 
     live: LiveVariant
     prediction_id: str
@@ -26,6 +26,7 @@ class Served:
     latency_ms: float
     columns: Mapping[str, Values]
     outputs: Outputs
+    weight: int = 1
 
 
 @dataclass(frozen=True, slots=True)

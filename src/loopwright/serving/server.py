@@ -83,6 +83,7 @@ class Supervisor(MPServer):
             ssl_protocol_min=SSLProtocols.tls12,
         )
         self.refused = False
+        self._has_served = False
         self._options = options
         self._listeners: list[socket.socket] = []
         self._pulses = [Pulse() for _ in range(options.workers)]
@@ -122,6 +123,7 @@ class Supervisor(MPServer):
             self._awake = now
         self._looked = now
         for idx, pulse in enumerate(self._pulses):
+            self._has_served |= pulse.alive_at > 0
             silent = now - max(pulse.alive_at, self._awake)
             if pulse.alive_at and silent > self._options.hang_seconds and self.wrks[idx].inner.is_alive():
                 log.error("worker %d has not come back for %.0f s: it is killed", idx + 1, silent)
@@ -147,7 +149,7 @@ class Supervisor(MPServer):
 
     def _replace(self, idx: int, spawn_target: Any, target_loader: Any) -> None:
         code = self.wrks[idx].inner.exitcode
-        if code == CANNOT_START:
+        if code == CANNOT_START and not self._has_served:
             self.refused = True
             return
         log.warning("worker %d ended (exit code %s), another one is started: %s", idx + 1, code, self._loss(idx))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from dataclasses import replace
 
 from loopwright.core.clock import Clock
 from loopwright.errors import LoopwrightError
@@ -29,11 +30,11 @@ class Shadows:
 
     def copy(self, record: Served) -> None:
         """Remember an answered request for its shadows. Belongs to the thread that answers."""
-        if self.waiting + record.rows > self._limit:
+        if self.waiting + record.weight > self._limit:
             for shadow in _chosen(record):
                 self.recorder.failed(Failed(shadow, record.at, "overload"))
             return
-        self._added += record.rows
+        self._added += record.weight
         self._queue.append(record)
 
     @property
@@ -54,7 +55,7 @@ class Shadows:
                     # As long a rest as it worked: whoever answers has the turn. (A lower priority would not do: held
                     # up by others while it holds the interpreter's lock, it would hold up the answers.)
                     time.sleep(time.perf_counter() - began)
-            self._taken += record.rows
+            self._taken += record.weight
 
     def end(self) -> None:
         """No more predictions: the server stops."""
@@ -68,9 +69,7 @@ class Shadows:
             self.recorder.failed(Failed(shadow, self._clock.now(), "model"))
             return
         latency = 1000 * (time.perf_counter() - began)
-        self.recorder.served(
-            Served(shadow, record.prediction_id, record.rows, record.at, record.key, latency, record.columns, outputs)
-        )
+        self.recorder.served(replace(record, live=shadow, latency_ms=latency, outputs=outputs))
 
 
 def _chosen(record: Served) -> list[LiveVariant]:

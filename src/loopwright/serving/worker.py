@@ -164,8 +164,10 @@ class Worker:
 
     def _break_off(self) -> None:
         log.error("the time to drain is over: %d requests in flight are not answered", self._plane.in_flight)
-        self._background.stop()
-        os._exit(0)
+        try:
+            self._background.stop()
+        finally:
+            os._exit(0)
 
 
 def make_worker(

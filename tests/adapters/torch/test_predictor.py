@@ -104,6 +104,19 @@ def test_a_program_that_holds_pickles_is_refused_unopened(tmp_path: Path, part: 
     assert not mark.exists()
 
 
+@pytest.mark.parametrize("legacy", ["data/weights/model.pt", "data/constants/model.pt", "serialized_state_dict.pt"])
+def test_members_of_older_forms_which_are_all_pickle_are_refused(tmp_path: Path, legacy: str) -> None:
+    folder = bundle(tmp_path / "m", "regression")
+    mark, bomb = tmp_path / "gone-off", io.BytesIO()
+    torch.save(Bomb(mark), bomb)
+    with zipfile.ZipFile(folder / "model.pt2", "a") as whole:
+        root = whole.namelist()[0].partition("/")[0]
+        whole.writestr(f"{root}/{legacy}", bomb.getvalue())
+    with pytest.raises(BundleError, match="may hold pickled objects"):
+        load_predictor(folder, verify=False)
+    assert not mark.exists()
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
 def test_a_gpu_that_is_wanted_and_not_there_is_said_to_be_missing(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="there is no GPU"):

@@ -99,12 +99,21 @@ def _function(program: torch.export.ExportedProgram, device: torch.device) -> Ca
 
 
 def _refuse_pickles(data: bytes) -> None:
-    """PyTorch would unpickle whatever an archive says is to be: what we write holds plain tensors and nothing else."""
+    """PyTorch would unpickle whatever an archive says is to be, and knows older forms that are all pickle: what we
+    write is of the newer form, and holds plain tensors and nothing else.
+    """
+    refused = BundleError("model.pt2 may hold pickled objects", remedy="do not open it; train the model again")
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        for name in archive.namelist():
+        names = archive.namelist()
+        formats = [name for name in names if name.count("/") == 1 and name.endswith("/archive_format")]
+        if len(set(names)) < len(names) or len(formats) != 1 or archive.read(formats[0]).strip() != b"pt2":
+            raise refused
+        for name in names:
             if "/weights/" in name or "/constants/" in name:
                 named = json.loads(archive.read(name))["config"].values() if name.endswith("_config.json") else ()
-                if any(one.get("use_pickle", True) for one in named):
-                    raise BundleError("model.pt2 holds pickled objects", remedy="do not open it; train the model again")
+                if name.endswith((".pt", ".pth", ".pkl")) or any(one.get("use_pickle", True) for one in named):
+                    raise refused
+            elif name.endswith((".pt", ".pth", ".pkl")) and "/sample_inputs/" not in name:
+                raise refused
             elif "/sample_inputs/" in name:
                 torch.load(io.BytesIO(archive.read(name)), weights_only=True)
