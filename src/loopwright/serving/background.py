@@ -235,7 +235,7 @@ class Background:
         def loop() -> None:
             if name in _YIELDING and sys.platform == "linux":
                 with suppress(OSError):  # some sandboxes do not let it
-                    os.setpriority(os.PRIO_PROCESS, get_native_id(), 19)
+                    os.setpriority(os.PRIO_PROCESS, get_native_id(), 5)
             said = ""
             while not self._stopping.wait(seconds):
                 try:
