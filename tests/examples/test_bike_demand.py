@@ -24,7 +24,7 @@ def test_two_months_of_2012_renew_the_model_without_a_failed_request(data_folder
     assert done.returncode == 0, done.stdout + done.stderr
     months = json.loads((tmp_path / "months.json").read_text())
     assert [one["name"] for one in months] == ["2012-01", "2012-02"]
-    assert [one["version"] for one in months] == [1, 2], "the first month's champion must serve the second"
+    assert [one["version"] for one in months] == [1, 2], f"the first month's champion must serve the second: {months}"
     assert months[0]["renewed"] == pytest.approx(months[0]["first"]), "in the first month both are version 1"
     assert months[1]["renewed"] < months[1]["first"]
     assert all(one["drift"] and one["promoted"] and one["run"] == "succeeded" for one in months)

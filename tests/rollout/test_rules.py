@@ -63,3 +63,10 @@ def test_every_hold_says_what_is_missing() -> None:
     decision = decide_step(PLAN, 60, VariantEvidence(requests=3), VariantEvidence(requests=100), 103)
     assert decision.action == "hold"
     assert decision.reasons[-1].text == "challenger answered 3 of 20 requests"
+
+
+@pytest.mark.parametrize(("requests", "action"), [(49, "hold"), (50, "abort")])
+def test_the_slowest_of_a_few_requests_is_no_p99(requests: int, action: str) -> None:
+    challenger = VariantEvidence(requests=requests, p99_ms=80.0)
+    champion = VariantEvidence(requests=1000, p99_ms=10.0)
+    assert decide_step(PLAN, 5, challenger, champion, 1000).action == action

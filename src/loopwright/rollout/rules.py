@@ -16,6 +16,9 @@ ALPHA = 0.001
 ALONE_ERROR_SHARE = 0.05
 """With no champion to compare with, the share of failed requests that ends a rollout."""
 
+P99_REQUESTS = 50
+"""The p99 of fewer requests is the slowest one's: one hiccup of the machine would end a rollout."""
+
 
 def decide_step(
     plan: RolloutPlan,
@@ -61,7 +64,8 @@ def _errors(challenger: VariantEvidence, champion: VariantEvidence) -> Reason:
 
 def _latency(plan: RolloutPlan, challenger: VariantEvidence, champion: VariantEvidence) -> Reason:
     a, b = challenger.p99_ms, champion.p99_ms
-    if a is None or b is None or min(challenger.requests, champion.requests) < plan.min_requests:
+    enough = max(plan.min_requests, P99_REQUESTS)
+    if a is None or b is None or min(challenger.requests, champion.requests) < enough:
         return Reason(rule="latency", finding="pass", text="too few requests to compare p99 latency yet")
     slow = a > plan.max_latency_ratio * b and a - b > 5.0
     text = f"challenger's p99 latency is {a:.1f} ms, champion's {b:.1f} ms (limit: {plan.max_latency_ratio:g} times)"
