@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loopwright import BlueGreen, Canary, Drift, Gate, Governor, Model, NewData, Schedule, Split, Threshold
+from loopwright import BlueGreen, Canary, Drift, Gate, Governor, Model, NewData, Replay, Schedule, Split, Threshold
 from loopwright.errors import DeclarationError
 
 
@@ -49,6 +49,12 @@ def model(**extra):
         (lambda: Threshold(1.5), "1.5"),
         (lambda: Governor("a while"), "'a while' is not a duration"),
         (lambda: Drift(alpha=2), "alpha is 2"),
+        (lambda: Replay(-1), "rows is -1"),
+        (lambda: Replay(max_errors=1.5), "max_errors is 1.5"),
+        (lambda: Replay(max_changed=-0.1), "max_changed is -0.1"),
+        (lambda: Replay(max_latency_ratio=0), "max_latency_ratio is 0"),
+        (lambda: Replay(tolerance=float("nan")), "tolerance is nan"),
+        (lambda: Replay(sent="humidity"), "sent is the string 'humidity'"),
     ],
 )
 def test_a_misdeclaration_names_what_is_wrong_and_how_to_mend_it(wrong, words) -> None:

@@ -184,6 +184,40 @@ class Governor:
 
 
 @dataclass(frozen=True, slots=True)
+class Replay:
+    """What a candidate must show on the last `rows` captured rows that the champion answered; 0 turns replay off.
+
+    It is refused where surely more than `max_errors` of them get no answer any more, where its latency is surely more
+    than `max_latency_ratio` times the champion's, or where surely more than `max_changed` of the answers differ by more
+    than `tolerance`; without the last two it is only told. `tolerance` is in probability, and for numbers in standard
+    deviations of the champion's answers. `sent` names columns that callers send though no version has asked for them
+    yet. `core_hour` is what an hour of one core costs.
+    """
+
+    rows: int = 1000
+    max_errors: float = field(default=0.0, kw_only=True)
+    tolerance: float = field(default=0.1, kw_only=True)
+    max_changed: float | None = field(default=None, kw_only=True)
+    max_latency_ratio: float | None = field(default=None, kw_only=True)
+    sent: tuple[str, ...] = field(default=(), kw_only=True)
+    core_hour: float | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "sent", _names("Replay", "sent", self.sent))
+        _share("Replay max_errors", self.max_errors)
+        if self.max_changed is not None:
+            _share("Replay max_changed", self.max_changed)
+        least = {"rows": self.rows, "tolerance": self.tolerance, "core_hour": self.core_hour}
+        for name, value in least.items():
+            if value is not None and not value >= 0:
+                raise DeclarationError(f"Replay {name} is {value}", remedy="write 0 or more")
+        if self.max_latency_ratio is not None and not self.max_latency_ratio > 0:
+            raise DeclarationError(
+                f"Replay max_latency_ratio is {self.max_latency_ratio}", remedy="write a ratio above 0, such as 2.0"
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class Split:
     """Shares of the rows kept for validation (early stopping, tuning, threshold) and for the test."""
 
@@ -241,6 +275,7 @@ class Declaration:
     slices: tuple[str, ...] = ()
     tolerate: float = 0.05
     gate: Gate = field(default_factory=Gate)
+    replay: Replay = field(default_factory=Replay)
     rollout: RolloutPolicy = field(default_factory=Canary)
     retrain: tuple[Trigger, ...] = ()
     drift: Drift = field(default_factory=Drift)
@@ -341,6 +376,7 @@ class Model:
         slices: Iterable[str] = (),
         tolerate: float = 0.05,
         gate: Gate | None = None,
+        replay: Replay | None = None,
         rollout: RolloutPolicy | None = None,
         retrain: Iterable[Trigger] = (),
         drift: Drift | None = None,
@@ -367,6 +403,7 @@ class Model:
             slices=_names(name, "slices", slices),
             tolerate=tolerate,
             gate=gate or Gate(),
+            replay=replay or Replay(),
             rollout=rollout or Canary(),
             retrain=triggers,
             drift=drift or next((one for one in triggers if isinstance(one, Drift)), Drift()),
