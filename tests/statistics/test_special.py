@@ -9,11 +9,14 @@ from hypothesis import strategies as st
 from scipy import special, stats
 
 from loopwright.statistics.special import (
+    beta_share,
     chi_squared_tail,
     gamma_tail,
     kolmogorov_tail,
     normal_quantile,
     normal_tail,
+    student_quantile,
+    student_tail,
 )
 
 
@@ -46,3 +49,19 @@ def test_normal_tail(z: float) -> None:
 @given(st.floats(1e-9, 1 - 1e-9))
 def test_normal_quantile(share: float) -> None:
     assert normal_quantile(share) == pytest.approx(stats.norm.ppf(share), rel=1e-9, abs=1e-9)
+
+
+@given(st.floats(-40, 40), st.floats(0.5, 1e6))
+def test_student_tail(t: float, freedom: float) -> None:
+    assert student_tail(t, freedom) == pytest.approx(stats.t.sf(t, freedom), rel=1e-6, abs=1e-13)
+
+
+@given(st.floats(1e-6, 1 - 1e-6), st.floats(1, 1e5))
+@settings(max_examples=50, deadline=None)
+def test_student_quantile(share: float, freedom: float) -> None:
+    assert student_quantile(share, freedom) == pytest.approx(stats.t.ppf(share, freedom), rel=1e-6, abs=1e-9)
+
+
+@given(st.floats(0.1, 500), st.floats(0.1, 500), st.floats(0, 1))
+def test_beta_share(a: float, b: float, x: float) -> None:
+    assert beta_share(a, b, x) == pytest.approx(special.betainc(a, b, x), rel=1e-7, abs=1e-12)

@@ -1,8 +1,8 @@
-"""The few functions of probability that the tests need: normal, chi-squared and Kolmogorov tails, without SciPy."""
+"""The few functions of probability that the tests need: tails, and quantiles of some, without SciPy."""
 
 from __future__ import annotations
 
-from math import erfc, exp, inf, isinf, lgamma, log, pi, sqrt
+from math import erfc, exp, inf, isinf, lgamma, log, log1p, pi, sqrt
 from statistics import NormalDist
 
 _TINY = 1e-300
@@ -45,6 +45,49 @@ def kolmogorov_tail(x: float) -> float:
     if x < 1:
         return 1 - sqrt(2 * pi) / x * sum(exp(-((odd * pi / x) ** 2) / 8) for odd in (1, 3, 5, 7))
     return 2 * sum(sign * exp(-2 * (k * x) ** 2) for k, sign in ((1, 1), (2, -1), (3, 1), (4, -1)))
+
+
+def student_tail(t: float, freedom: float) -> float:
+    """P(T > t) of Student's t with `freedom` > 0 degrees of freedom, which need not be whole."""
+    tail = beta_share(freedom / 2, 0.5, freedom / (freedom + t * t)) / 2
+    return tail if t > 0 else 1 - tail
+
+
+def student_quantile(share: float, freedom: float) -> float:
+    """The t below which `share` (0 < share < 1) of Student's t lies, by bisection."""
+    if share < 0.5:
+        return -student_quantile(1 - share, freedom)
+    low, high = 0.0, 1.0
+    while student_tail(high, freedom) > 1 - share:
+        low, high = high, high * 2
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if student_tail(middle, freedom) > 1 - share else (low, middle)
+    return (low + high) / 2
+
+
+def beta_share(a: float, b: float, x: float) -> float:
+    """The regularised incomplete beta function I_x(a, b), a and b > 0 (Abramowitz & Stegun 26.5.8, by Lentz)."""
+    if x <= 0 or x >= 1:
+        return 0.0 if x <= 0 else 1.0
+    if x > (a + 1) / (a + b + 2):
+        return 1 - beta_share(b, a, 1 - x)
+    scale = exp(a * log(x) + b * log1p(-x) + lgamma(a + b) - lgamma(a) - lgamma(b)) / a
+    return scale * _beta_fraction(a, b, x)
+
+
+def _beta_fraction(a: float, b: float, x: float) -> float:
+    c, d = 1.0, 1 / _apart(1 - (a + b) * x / (a + 1))
+    h = d
+    for step in range(1, _STEPS):
+        even = step * (b - step) * x / ((a + 2 * step - 1) * (a + 2 * step))
+        odd = -(a + step) * (a + b + step) * x / ((a + 2 * step) * (a + 2 * step + 1))
+        for above in (even, odd):
+            d, c = 1 / _apart(1 + above * d), _apart(1 + above / c)
+            h *= d * c
+        if abs(d * c - 1) < _CLOSE:
+            break
+    return h
 
 
 def _series(a: float, x: float) -> float:
