@@ -10,7 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from loopwright.api.asking import NAME, Here
 from loopwright.errors import NotFoundError
-from loopwright.monitoring.outcomes import record_outcomes
+from loopwright.outcomes.telling import record_outcomes
 from loopwright.rollout import ledger
 from loopwright.traffic.outcomes import Outcome
 

@@ -17,7 +17,7 @@ from loopwright.data.reading import write_part
 from loopwright.data.sources import list_source
 from loopwright.declare import Declaration
 from loopwright.errors import DataError
-from loopwright.monitoring.outcomes import record_outcomes
+from loopwright.outcomes.telling import record_outcomes
 from loopwright.traffic.outcomes import Outcome
 
 BATCH_ROWS = 50_000
