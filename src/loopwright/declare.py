@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal, TypeVar
 
+from loopwright.core.calendar import never_ends, parse_freeze, parse_zone
 from loopwright.core.clock import parse_duration
 from loopwright.core.digest import digest_record
 from loopwright.core.ids import NAME
@@ -174,13 +175,42 @@ Trigger = NewData | Schedule | Drift
 
 @dataclass(frozen=True, slots=True)
 class Governor:
-    """When a retrain request is accepted: not within `cooldown` of the last run, at most `per_week` runs a week."""
+    """When a retrain request is accepted: not within `cooldown` of the last run, at most `per_week` runs a week.
+
+    `freeze` are times in which none is: weekly hours ("fri 16:00-mon 08:00") or days, both included
+    ("2026-12-20/2027-01-02"), by the clocks of `zone`. `approval` says which requests wait for a person: those whose
+    new labels look "suspect", those that no person made ("always"), or none ("never"). `backtest` says which are first
+    tried out on recent rows, so that one that would surely gain less than the share `worth` of the champion's figure is
+    refused: those for which neither a person nor enough new data asks ("unasked"), all but a person's ("always"), or
+    none. After `breaker` runs in a row that failed or were refused, requests wait for twice `cooldown`, then four
+    times, and so on up to a week, until a run succeeds.
+    """
 
     cooldown: str = "10m"
     per_week: int = 50
+    freeze: tuple[str, ...] = field(default=(), kw_only=True)
+    zone: str = field(default="UTC", kw_only=True)
+    approval: Literal["suspect", "always", "never"] = field(default="suspect", kw_only=True)
+    backtest: Literal["unasked", "always", "never"] = field(default="unasked", kw_only=True)
+    worth: float = field(default=0.01, kw_only=True)
+    breaker: int = field(default=3, kw_only=True)
 
     def __post_init__(self) -> None:
         _duration("Governor cooldown", self.cooldown)
+        for what, value in (("per_week", self.per_week), ("breaker", self.breaker)):
+            if value < 1:
+                raise DeclarationError(f"Governor {what} is {value}", remedy="write 1 or more")
+        _share("Governor worth", self.worth)
+        if self.approval not in ("suspect", "always", "never"):
+            raise DeclarationError(
+                f"Governor approval is {self.approval!r}", remedy="choose one of suspect, always, never"
+            )
+        if self.backtest not in ("unasked", "always", "never"):
+            raise DeclarationError(
+                f"Governor backtest is {self.backtest!r}", remedy="choose one of unasked, always, never"
+            )
+        object.__setattr__(self, "freeze", _names("Governor", "freeze", self.freeze))
+        _check_freeze(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +245,59 @@ class Replay:
             raise DeclarationError(
                 f"Replay max_latency_ratio is {self.max_latency_ratio}", remedy="write a ratio above 0, such as 2.0"
             )
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRule:
+    """One rule of `Alerts`: how loudly it is told (None: as loudly as what was found asks; "off": not at all).
+
+    An alert opens after `after` bad windows in a row and is over after `recover` good ones. Windows with too little in
+    them to be judged count as neither.
+    """
+
+    severity: Literal["info", "warning", "critical", "off"] | None = None
+    after: int = field(default=1, kw_only=True)
+    recover: int = field(default=1, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.severity not in (None, "info", "warning", "critical", "off"):
+            raise DeclarationError(
+                f"AlertRule severity is {self.severity!r}", remedy="write info, warning, critical or off"
+            )
+        for name, windows in {"after": self.after, "recover": self.recover}.items():
+            if windows < 1:
+                raise DeclarationError(f"AlertRule {name} is {windows}", remedy="write 1 window or more")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Alerts:
+    """Which incidents are told, and to whom. `quality` is of data, `performance` of predictions.
+
+    `info`, `warning` and `critical` name the destinations of each severity, as the setting `notify` does; none means
+    all of them. `remind` tells of an open alert again after that time, until somebody acknowledges it.
+    """
+
+    drift: AlertRule = AlertRule()
+    performance: AlertRule = AlertRule()
+    quality: AlertRule = AlertRule()
+    volume: AlertRule = AlertRule()
+    errors: AlertRule = AlertRule(recover=2)
+    latency: AlertRule = AlertRule(after=2, recover=2)
+    capture: AlertRule = AlertRule(recover=2)
+    run: AlertRule = AlertRule()
+    rollout: AlertRule = AlertRule()
+    info: tuple[str, ...] = ()
+    warning: tuple[str, ...] = ()
+    critical: tuple[str, ...] = ()
+    remind: str | None = None
+
+    def __post_init__(self) -> None:
+        for severity in ("info", "warning", "critical"):
+            object.__setattr__(self, severity, _names("Alerts", severity, getattr(self, severity)))
+        if self.remind is not None:
+            _duration("Alerts remind", self.remind)
+            if not parse_duration(self.remind):
+                raise DeclarationError(f"Alerts remind is {self.remind}", remedy="leave it out, and nobody is reminded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,6 +363,7 @@ class Declaration:
     retrain: tuple[Trigger, ...] = ()
     drift: Drift = field(default_factory=Drift)
     governor: Governor = field(default_factory=Governor)
+    alerts: Alerts = field(default_factory=Alerts)
     split: Split = field(default_factory=Split)
     threshold: Threshold = field(default_factory=lambda: Threshold(0.5))
     refit: bool = True
@@ -381,6 +465,7 @@ class Model:
         retrain: Iterable[Trigger] = (),
         drift: Drift | None = None,
         governor: Governor | None = None,
+        alerts: Alerts | None = None,
         split: Split | None = None,
         threshold: Threshold | None = None,
         refit: bool = True,
@@ -408,6 +493,7 @@ class Model:
             retrain=triggers,
             drift=drift or next((one for one in triggers if isinstance(one, Drift)), Drift()),
             governor=governor or Governor(),
+            alerts=alerts or Alerts(),
             split=split or Split(),
             threshold=threshold or Threshold(0.5),
             refit=refit,
@@ -480,6 +566,17 @@ def _check_pace(policy: str, declared: RolloutPolicy) -> None:
         raise DeclarationError(
             f"{policy} max_latency_ratio is {declared.max_latency_ratio}", remedy="write a ratio above 0, such as 2.0"
         )
+
+
+def _check_freeze(governor: Governor) -> None:
+    try:
+        parse_zone(governor.zone)
+        freezes = [parse_freeze(text) for text in governor.freeze]
+    except ValueError as error:
+        remedy = 'for example freeze=("fri 16:00-mon 08:00", "2026-12-20/2027-01-02"), zone="Europe/Berlin"'
+        raise DeclarationError(f"Governor: {error}", remedy=remedy) from None
+    if never_ends(freezes):
+        raise DeclarationError("Governor freeze leaves no minute of the week free", remedy="retrain=() never retrains")
 
 
 _CRON_RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
