@@ -11,6 +11,8 @@ from loopwright import errors
 
 def test_the_public_names_are_these() -> None:
     assert loopwright.__all__ == [
+        "AlertRule",
+        "Alerts",
         "BlueGreen",
         "Canary",
         "Drift",

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from loopwright.bootstrap.session import open
     from loopwright.declare import (
+        AlertRule,
+        Alerts,
         BlueGreen,
         Canary,
         Drift,
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AlertRule",
+    "Alerts",
     "BlueGreen",
     "Canary",
     "Drift",
