@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import pairwise
 from typing import Any, Literal, TypeVar
 
@@ -42,6 +43,9 @@ METRICS: dict[str, tuple[tuple[TaskName, ...], bool]] = {
     "mape": (("regression",), False),
 }
 """Every metric a gate can name: the tasks that have it, and whether more is better."""
+
+SEASONS = {"day": timedelta(days=1), "week": timedelta(weeks=1)}
+"""After how long traffic may look the same again."""
 
 STAGING = "-staging"
 """What a model's name becomes its staging endpoint's with."""
@@ -156,18 +160,34 @@ class Schedule:
 class Drift:
     """How inputs and predictions are watched, and in `retrain=` that drift asks for a retrain.
 
-    A window has drifted when a column's PSI reaches `psi` and its test against the reference is significant at
-    `alpha` (corrected for the number of columns). A window with fewer than `min_rows` rows is not judged.
+    A column has drifted when its PSI reaches `psi` and its test against the reference is significant at `alpha`, the
+    chance of any false alarm in a window. A window has drifted when a prediction has, or when the inputs that have
+    carry `weight` of the model's importance together; one with fewer than `min_rows` rows is not judged. `season`
+    compares with the same time of earlier days or weeks, once there are three of them. `joint` also asks a classifier
+    whether captured rows look unlike the reference's, which takes the worker seconds a window.
     """
 
     psi: float = 0.2
     alpha: float = field(default=0.01, kw_only=True)
     window: str = field(default="1d", kw_only=True)
     min_rows: int = field(default=200, kw_only=True)
+    weight: float = field(default=0.05, kw_only=True)
+    season: Literal["day", "week"] | None = field(default=None, kw_only=True)
+    joint: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         _duration("Drift window", self.window)
         _share("Drift alpha", self.alpha)
+        _share("Drift weight", self.weight)
+        if not parse_duration(self.window):
+            raise DeclarationError("Drift window has no length", remedy="for example 1d")
+        if self.season not in (None, *SEASONS):
+            raise DeclarationError(f"Drift season is {self.season!r}", remedy='write "day" or "week", or leave it out')
+        if self.season is not None and SEASONS[self.season] % parse_duration(self.window):
+            raise DeclarationError(
+                f"Drift season is a {self.season}, which is no whole number of windows of {self.window}",
+                remedy="write a window that divides it, such as 1h or 1d",
+            )
 
 
 Trigger = NewData | Schedule | Drift

@@ -16,7 +16,9 @@ from loopwright.statistics.comparison import (
     holm,
     ks_counts,
     ks_values,
+    overdispersion,
     two_proportions,
+    unusual_count,
     wilson,
 )
 from loopwright.statistics.histogram import count_into, edges_from
@@ -58,7 +60,61 @@ def test_ks_of_counts_is_that_of_values_seen_through_the_bins() -> None:
     assert binned
     assert exact
     assert exact.statistic - 0.01 <= binned.statistic <= exact.statistic
-    assert binned.p_value >= exact.p_value
+    assert binned.p_value == pytest.approx(exact.p_value, rel=0.3)
+
+
+@pytest.mark.parametrize(("rows", "window"), [(5_000, 200), (1_000, 1_000), (300, 5_000)])
+def test_ks_of_counts_in_few_bins_keeps_its_level(rows: int, window: int) -> None:
+    """Also far out, where Holm's correction of many columns looks; 20 bins of equal mass of the first sample."""
+    rng = np.random.default_rng(rows)
+    found = []
+    for _ in range(3_000):
+        spacings = rng.gamma(np.append(np.full(20, rows / 20), 1.0))
+        shares = np.append(spacings[:19], spacings[19:].sum()) / spacings.sum()
+        tested = ks_counts(np.full(20, rows // 20), rng.multinomial(window, shares))
+        assert tested
+        found.append(tested.p_value)
+    for level in (0.1, 0.01, 0.001):
+        expected = 3_000 * level
+        assert np.sum(np.array(found) <= level) <= expected + 4 * np.sqrt(expected)
+    assert np.sum(np.array(found) <= 0.1) >= 0.07 * 3_000
+
+
+def test_ks_of_two_bins_is_a_test_of_two_shares() -> None:
+    found, expected = ks_counts([400, 600], [480, 520]), two_proportions(400, 1_000, 480, 1_000)
+    assert found
+    assert expected
+    assert found.p_value == pytest.approx(expected.p_value, rel=0.15)
+
+
+def test_overdispersion_is_one_for_chance_and_what_clusters_make_of_it() -> None:
+    rng = np.random.default_rng(3)
+    chance = [overdispersion(rng.multinomial(1_000, np.full(10, 0.1), size=6)) for _ in range(200)]
+    assert 1.0 <= np.mean(chance) < 1.2
+    fives = [overdispersion(5 * rng.multinomial(200, np.full(10, 0.1), size=6)) for _ in range(200)]
+    assert np.mean(fives) == pytest.approx(5, rel=0.1)
+    assert overdispersion(np.zeros((3, 4))) == overdispersion(np.array([[5, 5]])) == 1.0
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.3])
+def test_a_count_among_usual_ones_is_seldom_unusual_also_where_they_burst(spread: float) -> None:
+    rng = np.random.default_rng(4)
+    hits = []
+    for _ in range(2_000):
+        counts = rng.poisson(200 * rng.lognormal(0, spread, size=6)) if spread else rng.poisson(200, size=6)
+        tested = unusual_count(int(counts[0]), counts[1:])
+        assert tested
+        hits.append(tested.p_value < 0.05)
+    assert 0.001 < np.mean(hits) < 0.075
+
+
+def test_silence_and_floods_are_unusual_and_two_counts_are_needed() -> None:
+    for count in (0, 5_000):
+        tested = unusual_count(count, [900, 1_000, 1_100, 1_050])
+        assert tested
+        assert tested.p_value < 0.001
+    assert unusual_count(5, [5]) is None
+    assert unusual_count(0, [0, 0, 0]).p_value == 1.0  # type: ignore[union-attr]
 
 
 def test_ks_leaves_nan_out_and_ranks_infinities() -> None:

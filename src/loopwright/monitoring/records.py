@@ -9,8 +9,8 @@ from typing import Literal
 from loopwright.core.decision import Decision
 from loopwright.declare import TaskName
 
-FindingKind = Literal["drift", "quality", "errors", "latency"]
-AlertRule = Literal["drift", "quality", "errors", "latency", "run", "rollout"]
+FindingKind = Literal["drift", "joint", "performance", "quality", "volume", "errors", "latency", "capture"]
+RuleName = FindingKind | Literal["run", "rollout"]
 Severity = Literal["info", "warning", "critical"]
 
 
@@ -19,9 +19,10 @@ class ColumnDrift:
     """One column of a window against the reference. `column` is `input.<column>` or `output.<name>`.
 
     `psi` and the test (`statistic`, `p_value` corrected for the number of columns) are None where there was nothing to
-    compare. `matters` says whether the model leans on the column: only those that matter can fail a finding.
-    `missing_share` and `unseen_share` are of the window's `rows`, `was_missing` and `was_unseen` of the reference's
-    `was_rows`. Unseen is what the reference never showed: other categories, values of another kind.
+    compare. `weight` is an input's share of all inputs' importance; `matters` says that the column would make a drifted
+    window by itself. `missing_share`, `unseen_share` and `outside_share` are of the window's `rows`, `was_…` of the
+    reference's `was_rows`. Unseen is what the reference never showed: other categories, values of another kind; outside
+    are numbers beyond its least and greatest. `wasserstein` is in standard deviations of the reference.
     """
 
     column: str
@@ -39,6 +40,11 @@ class ColumnDrift:
     was_missing: float
     unseen_share: float
     was_unseen: float
+    outside_share: float = 0.0
+    was_outside: float = 0.0
+    weight: float = 0.0
+    jensen_shannon: float | None = None
+    wasserstein: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,12 +78,14 @@ class Alert:
     """An incident: open from the first failure of `rule` for `model` until it recovers.
 
     `evidence` is the id of the finding, run or rollout that opened it. An alert about a `version` is over when another
-    version takes over. `notified` is when somebody was first told; `recovery` says what closed it.
+    version takes over. `recovery` says what closed it. `notify` names the destinations that are told (none: all),
+    `notified` is when they were first told that it opened, `recovery_told` that it is over; while nobody has
+    acknowledged it they are told again every `remind_seconds`, at `reminded` the last time.
     """
 
     id: str
     model: str
-    rule: AlertRule
+    rule: RuleName
     severity: Severity
     title: str
     text: str
@@ -86,7 +94,65 @@ class Alert:
     version: int | None = None
     closed: datetime | None = None
     recovery: str = ""
+    notify: tuple[str, ...] = ()
     notified: datetime | None = None
+    recovery_told: datetime | None = None
+    remind_seconds: float | None = None
+    reminded: datetime | None = None
+    acknowledged: datetime | None = None
+    acknowledged_by: str = ""
+    acknowledged_because: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Silence:
+    """Nobody is told of alerts of `model` ("*": any) and `rule` (None: any) from `since` until `until`, or until lifted.
+
+    What is still open then is told then.
+    """
+
+    id: str
+    model: str
+    rule: RuleName | None
+    since: datetime
+    until: datetime
+    actor: str
+    reason: str
+    lifted: datetime | None = None
+    lifted_by: str = ""
+
+    def covers(self, model: str, rule: RuleName, at: datetime) -> bool:
+        return self.model in ("*", model) and self.rule in (None, rule) and self.holds(at)
+
+    def holds(self, at: datetime) -> bool:
+        """Whether it is in force."""
+        return self.since <= at < min(self.until, self.lifted or self.until)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Delivery:
+    """A notice's way to one destination. `trouble` says why it has not got there yet, after `attempts`."""
+
+    notice: str
+    destination: str
+    attempts: int = 0
+    tried: datetime | None = None
+    sent: datetime | None = None
+    trouble: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ToldNotice:
+    """A notice as it was written: of which `alerts`, for which destinations (none: all), and how it got there."""
+
+    id: str
+    severity: Severity
+    title: str
+    text: str
+    made: datetime
+    alerts: tuple[str, ...]
+    destinations: tuple[str, ...] = ()
+    deliveries: tuple[Delivery, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

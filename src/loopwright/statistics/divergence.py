@@ -48,10 +48,22 @@ def wasserstein(edges: Sequence[float], reference: AnyArray, current: AnyArray) 
     """
     if not len(edges) or not np.sum(reference) or not np.sum(current):
         return None
-    bounds = np.asarray(edges, dtype=np.float64)
-    places = np.concatenate([bounds[:1], bounds[:-1] / 2 + bounds[1:] / 2, bounds[-1:]])
+    places = _middles(edges)
     p, q = (_shares(np.asarray(one, dtype=np.float64)) for one in (reference, current))
     return float(np.sum(np.abs(np.cumsum(p - q))[:-1] * np.diff(places)))
+
+
+def deviation(edges: Sequence[float], counts: AnyArray) -> float | None:
+    """The standard deviation of counted numbers, each taken to lie in its bin's middle as `wasserstein` has it."""
+    if not len(edges) or not np.sum(counts):
+        return None
+    places, shares = _middles(edges), _shares(np.asarray(counts, dtype=np.float64))
+    return float(np.sqrt(np.sum(shares * (places - np.sum(shares * places)) ** 2)))
+
+
+def _middles(edges: Sequence[float]) -> Floats:
+    bounds = np.asarray(edges, dtype=np.float64)
+    return np.concatenate([bounds[:1], bounds[:-1] / 2 + bounds[1:] / 2, bounds[-1:]])
 
 
 def _shares(counts: Floats) -> Floats:

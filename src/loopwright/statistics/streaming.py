@@ -32,8 +32,8 @@ class EDetector:
     The mixture of Shiryaev-Roberts e-detectors for bounded means (Shin, Ramdas & Rinaldo, "E-detectors", 2022, sections
     3 and 4): M_n = (M_{n-1} + 1) (1 + bet (x_n / mean - 1)), averaged over `BETS`, alarms at `run_length`. While each
     value's mean, given those before it, is at most `mean`, the average number of values up to an alarm is at least
-    `run_length`, whatever their distribution, and however often one looks. `logs` are the logarithms of each bet's M, none
-    at the beginning.
+    `run_length`, whatever their distribution, and however often one looks. `logs` are the logarithms of each bet's M,
+    none at the beginning.
     """
 
     mean: float
