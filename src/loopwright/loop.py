@@ -27,6 +27,9 @@ from loopwright.declare import Model
 from loopwright.errors import ConflictError
 from loopwright.evaluation.gate import decide_gate
 from loopwright.evaluation.records import Champion, EvaluateTask, EvaluationReport, GateDecision
+from loopwright.evaluation.replay import why_not
+from loopwright.evaluation.replay_records import ReplayReport, ReplayTask
+from loopwright.evaluation.replay_rules import judge_replay
 from loopwright.ports.compute import JobKind
 from loopwright.ports.hosting import Hosting
 from loopwright.ports.storage import Storage
@@ -163,9 +166,38 @@ def evaluation_report(
     return _job(jobs, "evaluate", task, EvaluationReport, model, code_version, context)
 
 
-def gate_decision(model: Model, evaluation_report: EvaluationReport) -> GateDecision:
+def replay_report(
+    model: Model,
+    code_version: CodeVersion,
+    candidate: Candidate,
+    champion: Champion | None,
+    run: Run,
+    storage: Storage,
+    jobs: Jobs,
+    clock: Clock,
+    context: StageContext,
+) -> ReplayReport:
+    """What the candidate answers to the champion's last captured requests, beside what the champion answered."""
+    now = clock.now()
+    skipped = why_not(model.declaration.replay, champion, storage, model.name, now)
+    if champion is None or skipped:
+        return ReplayReport(candidate=candidate.id, champion=champion.version if champion else None, skipped=skipped)
+    task = ReplayTask(
+        candidate=candidate,
+        champion=champion,
+        endpoint=model.name,
+        until=now,
+        folder=f"evaluations/{candidate.id}",
+        run_id=run.id,
+    )
+    return _job(jobs, "replay", task, ReplayReport, model, code_version, context)
+
+
+def gate_decision(model: Model, evaluation_report: EvaluationReport, replay_report: ReplayReport) -> GateDecision:
     """Whether the candidate may go on, and why."""
-    return decide_gate(model.declaration.gate, evaluation_report)
+    declared = model.declaration
+    replayed = judge_replay(declared.replay, declared.gate, replay_report)
+    return decide_gate(declared.gate, evaluation_report, replay=replayed)
 
 
 def bundle(
@@ -263,6 +295,7 @@ STAGES = (
     candidate,
     champion,
     evaluation_report,
+    replay_report,
     gate_decision,
     bundle,
     model_version,

@@ -18,6 +18,7 @@ from loopwright.core.codec import from_json, from_plain, to_json, to_plain
 from loopwright.declare import Model
 from loopwright.errors import DeclarationError, JobError, LoopwrightError
 from loopwright.evaluation.records import EvaluateTask
+from loopwright.evaluation.replay_records import ReplayTask
 from loopwright.ports.compute import JobDocument, JobResult, job_key
 from loopwright.ports.storage import Storage
 from loopwright.ports.workspace import Workspace
@@ -27,6 +28,7 @@ WORK = {
     "train": ("loopwright.training.service", "train", TrainTask),
     "import": ("loopwright.training.importing", "import_model", ImportTask),
     "evaluate": ("loopwright.evaluation.service", "evaluate", EvaluateTask),
+    "replay": ("loopwright.evaluation.replay", "replay", ReplayTask),
     "refit": ("loopwright.training.service", "refit", RefitTask),
 }
 """What each kind of job is: the room's verb that does it, loaded by name since each brings seconds of imports, and the

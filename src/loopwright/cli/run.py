@@ -115,6 +115,9 @@ def gist(stage: StageRecord) -> str:
         case "evaluation_report":
             metric = result["metrics"]["candidate"].get(result["metric"])
             return f"{result['metric']} {metric['value']:.4g} on {result['rows']:,} unseen rows" if metric else ""
+        case "replay_report":
+            said = result["skipped"] or result["impossible"]
+            return f"not replayed: {said}" if said else f"{result['rows']:,} captured rows, {result['failed']:,} failed"
         case "gate_decision":
             return "passed" if result["decision"]["passed"] else "refused"
         case "bundle":
@@ -131,7 +134,7 @@ def _tell(platform: Platform, ended: Run, *, as_json: bool) -> None:
     if as_json:
         answer({"run": to_plain(ended), "stages": stages})
         return
-    for name in ("candidate", "evaluation_report"):
+    for name in ("candidate", "evaluation_report", "replay_report"):
         for note in (stages.get(name) or {}).get("notes", ()):
             say(f"  [dim]{escape(note)}[/]")
     if gate := stages.get("gate_decision"):

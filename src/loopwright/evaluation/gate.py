@@ -5,7 +5,7 @@ Each rule gives its reasons or none; further rules (of several models at once, o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from loopwright.core.decision import Finding, Reason, decide
 from loopwright.declare import METRICS, Gate
@@ -14,7 +14,9 @@ from loopwright.evaluation.records import Comparison, Estimate, EvaluationReport
 Rule = Callable[[Gate, EvaluationReport], Iterator[Reason]]
 
 
-def decide_gate(gate: Gate, report: EvaluationReport, approval_given: bool = False) -> GateDecision:
+def decide_gate(
+    gate: Gate, report: EvaluationReport, approval_given: bool = False, *, replay: Iterable[Reason] = ()
+) -> GateDecision:
     """Whether the candidate may go on. The reasons' rules, and when they fail:
 
     - `metric`: the metric that decides has no value on the test rows.
@@ -26,9 +28,10 @@ def decide_gate(gate: Gate, report: EvaluationReport, approval_given: bool = Fal
       paired difference must not be below it). A champion that cannot be compared leaves the candidate to the rules of
       a first version, and to a person's approval.
     - `max_latency_ms`, `max_size_mb`: above the budget, where one is set.
+    - `replay…`: see `replay_rules.judge_replay`, whose reasons are handed in as `replay`.
     - `approval`: never fails; it says that a person must agree before the candidate goes on.
     """
-    reasons = [reason for rule in RULES for reason in rule(gate, report)]
+    reasons = [*(reason for rule in RULES for reason in rule(gate, report)), *replay]
     asked = gate.approval or _stands_apart(report)
     if asked:
         finding: Finding = "pass" if approval_given else "warn"

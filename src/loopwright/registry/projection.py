@@ -10,6 +10,7 @@ from typing import Any
 from loopwright.core.codec import from_plain
 from loopwright.errors import NotFoundError
 from loopwright.evaluation.records import EvaluationReport
+from loopwright.evaluation.replay_records import ReplayReport
 from loopwright.ports.storage import Storage, fetch_folder
 from loopwright.ports.tracking import TrackedRun, TrackedVersion, Tracking
 from loopwright.registry.records import ModelVersion
@@ -67,6 +68,10 @@ def _main_run(run: Run, results: Mapping[str, Any], storage: Storage, scratch: P
             prefix = "" if who == "candidate" else f"{who}_"
             metrics |= {f"{prefix}{name}": one.value for name, one in figures.items()}
         files = {f"pictures/{name}.png": storage.fetch(key, scratch) for name, key in report.pictures.items()}
+    if "replay_report" in results:
+        replayed = from_plain(results["replay_report"], ReplayReport)
+        metrics |= _replay_metrics(replayed)
+        files |= {f"pictures/{name}.png": storage.fetch(key, scratch) for name, key in replayed.pictures.items()}
     if "gate_decision" in results:
         decision = results["gate_decision"]["decision"]
         tags["gate"] = "passed" if decision["passed"] else "refused"
@@ -84,6 +89,15 @@ def _main_run(run: Run, results: Mapping[str, Any], storage: Storage, scratch: P
         tags=tags,
         files=files,
     )
+
+
+def _replay_metrics(report: ReplayReport) -> dict[str, float]:
+    found = {"replay_rows": float(report.rows), "replay_failed": float(report.failed)} if report.rows else {}
+    if report.differences is not None:
+        found["replay_changed"] = report.differences.whole.changed.value
+    if report.latency is not None:
+        found["replay_latency_ratio"] = report.latency.ratio
+    return found
 
 
 def _trials(run: Run, candidate: Candidate) -> list[TrackedRun]:
