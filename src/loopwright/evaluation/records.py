@@ -95,7 +95,9 @@ class EvaluationReport:
     `dummy` says in words what the dummy does. `comparisons` are in `metric`, against the dummy, and the champion where
     there is one; `incomparable` says why a champion is not compared. `pictures` maps a name to the object-store key of
     a PNG, `reference` is the key of the evaluation rows' `Reference`. `latency_ms` is the median for one row, `size_mb`
-    the bundle's size.
+    the bundle's size. `scores` is the key of the test rows' scores and truths (Parquet), `loss_model` that of a
+    regression's `LossModel`: what estimates without labels begin with; "" where there is none, or the target is
+    redacted.
     """
 
     candidate: str
@@ -114,6 +116,8 @@ class EvaluationReport:
     incomparable: str = ""
     pictures: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    scores: str = ""
+    loss_model: str = ""
 
     def against(self, who: Who) -> Comparison | None:
         """The comparison with `who`, if there is one."""

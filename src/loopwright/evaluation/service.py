@@ -12,6 +12,7 @@ from loopwright.core.codec import to_json
 from loopwright.data.snapshot import load_rows
 from loopwright.evaluation.bench import Bench, Contender
 from loopwright.evaluation.champion import contend
+from loopwright.evaluation.estimator import keep_loss_model, keep_scores
 from loopwright.evaluation.opened import Opened, open_bundle
 from loopwright.evaluation.pictures import draw_pictures
 from loopwright.evaluation.records import Comparison, Estimate, EvaluateTask, EvaluationReport
@@ -57,6 +58,8 @@ def evaluate(task: EvaluateTask, workspace: Workspace) -> EvaluationReport:
         incomparable=_incomparable(task, bench, line_up, comparisons),
         pictures=_keep_pictures(task, bench, line_up, workspace),
         notes=(*line_up.notes, *sliced, *bench.gaps(line_up.candidate)),
+        scores=_keep_scores(task, bench, line_up, workspace),
+        loss_model=_keep_loss_model(task, opened, rows, bench, line_up, workspace),
     )
 
 
@@ -136,6 +139,33 @@ def _keep_reference(
     without = (*declared.redact, *([declared.key] if declared.key else []))
     workspace.storage.put(key, to_json(make_reference(opened.manifest, rows, outputs, without=without)))
     return key
+
+
+def _keep_scores(task: EvaluateTask, bench: Bench, line_up: _LineUp, workspace: Workspace) -> str:
+    declared = workspace.model.declaration
+    if declared.target in declared.redact:
+        return ""
+    key = f"{task.folder}/scores.parquet"
+    return keep_scores(workspace.storage, key, line_up.candidate.scores, bench.truth, declared.seed)
+
+
+def _keep_loss_model(
+    task: EvaluateTask, opened: Opened, rows: pl.DataFrame, bench: Bench, line_up: _LineUp, workspace: Workspace
+) -> str:
+    declared = workspace.model.declaration
+    if bench.task.name != "regression" or declared.target in declared.redact:
+        return ""
+    without = (*declared.redact, *([declared.key] if declared.key else []))
+    return keep_loss_model(
+        workspace.storage,
+        f"{task.folder}/losses.json",
+        opened.manifest,
+        rows,
+        line_up.candidate.scores,
+        bench.truth,
+        without=without,
+        seed=declared.seed,
+    )
 
 
 def _keep_pictures(task: EvaluateTask, bench: Bench, line_up: _LineUp, workspace: Workspace) -> dict[str, str]:
