@@ -1,9 +1,9 @@
-"""Captured predictions read back: an endpoint's last rows of one version, or all rows of a period. Loads Polars."""
+"""Captured predictions read back: an endpoint's last rows of one version, or what shadows said. Loads Polars."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -25,7 +25,6 @@ DAYS = 7
 SEGMENTS = 200
 """How many segments are opened at most to find them: an endpoint may have had millions of rows of other versions."""
 
-FACTS = ("prediction_id", "variant", "version", "at", "key", "latency_ms", "shadow")
 _ATTEMPTS = 3
 
 
@@ -80,24 +79,21 @@ def last_rows(
     return _again(read)
 
 
-def rows_between(
-    storage: Storage, endpoint: str, since: datetime, until: datetime, *, inputs: Collection[str], scratch: Path
-) -> Iterator[pl.DataFrame]:
-    """A frame for each segment: `FACTS`, outputs and the named inputs (as far as they are there) in [since, until)."""
+def shadow_rows(storage: Storage, endpoint: str, since: datetime, until: datetime, *, scratch: Path) -> pl.DataFrame:
+    """What shadows predicted in [since, until), oldest first: `prediction_id`, `version`, `at`, and their outputs."""
 
-    def read() -> list[pl.DataFrame]:
+    def read() -> pl.DataFrame:
+        found = []
         # A segment lies in the folder of its first record's day, so one of yesterday's may reach into the period.
-        keys = look_at_captures(storage, endpoint, (since - timedelta(days=1)).date(), until.date()).keys
-        frames = []
-        for key in keys:
+        for key in look_at_captures(storage, endpoint, (since - timedelta(days=1)).date(), until.date()).keys:
             rows = _typed(pl.scan_parquet(storage.fetch(key, scratch), glob=False))
-            wanted = (*FACTS, *(INPUT + name for name in inputs))
-            names = [one for one in rows.collect_schema().names() if one in wanted or one.startswith(OUTPUT)]
-            inside = pl.col("at").is_between(since, until, closed="left")
-            frames.append(rows.filter(inside).select(names).collect())
-        return frames
+            outputs = [name for name in rows.collect_schema().names() if name.startswith(OUTPUT)]
+            inside = pl.col("shadow") & pl.col("at").is_between(since, until, closed="left")
+            found.append(rows.filter(inside).select("prediction_id", "version", "at", *outputs).collect())
+        filled = [one for one in found if one.height]
+        return pl.concat(filled, how="diagonal_relaxed").sort("at", maintain_order=True) if filled else pl.DataFrame()
 
-    yield from _again(read)
+    return _again(read)
 
 
 def with_units(rows: pl.DataFrame) -> pl.DataFrame:

@@ -25,6 +25,9 @@ VALUES = 20
 FEWEST = 10
 """A segment of fewer rows says nothing."""
 
+HUGE = 1e100
+"""Answers beyond are taken as this, so that sums of squares stay finite."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answers:
@@ -161,11 +164,12 @@ class _Apart:
     """How far two versions' answers lie apart, row by row; figures of any rows follow."""
 
     def __init__(self, before: Answers, after: Answers, tolerance: float, unit: Places) -> None:
-        moved = after.values - before.values
+        first, second = (np.clip(one.values, -HUGE, HUGE) for one in (before, after))
+        moved = second - first
         numbers = moved.ndim == 1
         self.distance = np.abs(moved) if numbers else np.abs(moved).sum(axis=1) / 2
         self.moved = moved if numbers else moved[:, 1] if moved.shape[1] == 2 else None
-        self.tolerance = float(tolerance * (np.std(before.values) if numbers else 1.0))
+        self.tolerance = float(tolerance * (np.std(first) if numbers else 1.0))
         self.changed = self.distance > self.tolerance
         self.flipped = None
         if before.labels is not None and after.labels is not None:
