@@ -84,4 +84,4 @@ class _Live:
     def __init__(self, names: tuple[str, ...]) -> None:
         inputs = [Input(name=name, kind="number") for name in names]
         self.model = SimpleNamespace(names=names, inputs=inputs, manifest=SimpleNamespace(key=None, redact=()))
-        self.revision = SimpleNamespace(capture=CapturePolicy(), sticky_by=None)
+        self.revision = SimpleNamespace(capture=CapturePolicy(), sticky_by=None, answering=())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 
 from loopwright.serving.batch import gather, join
+from loopwright.serving.router import slot
 from loopwright.serving.served import Failed
 from loopwright.serving.summaries import Windows
 from loopwright.traffic.summary import LATENCY_EDGES_MS, ColumnCounts, merge
@@ -75,3 +77,41 @@ def test_a_bundle_without_reference_is_counted_all_the_same(project: Any, bring_
     add(windows, served({"x": [1]}, [1.0], live=live))
     (summary,) = windows.closed(None)
     assert (summary.requests, summary.columns) == (1, {})
+
+
+def shared(bring_up: Callable[..., Any], project: Any, **fields: Any) -> Any:
+    champion, challenger = project.bundle(), replace(project.bundle(version=2), name="challenger", weight=30)
+    return bring_up(replace(champion, weight=70), challenger, **fields)
+
+
+def test_what_comes_of_a_key_is_counted_in_its_slot(project: Any, bring_up: Callable[..., Any], served: Any) -> None:
+    endpoint = shared(bring_up, project, sticky_by="shop", slow_ms=50.0)
+    live = endpoint.route("a")
+    windows = Windows(60)
+    asked = [({"x": [1], "shop": ["a"]}, 10.0), ({"x": [1], "shop": ["a"]}, 90.0), ({"x": [1], "shop": ["b"]}, 10.0)]
+    add(windows, *(served(row, [1.0], live=live, at=START, latency_ms=ms) for row, ms in asked))
+    windows.fail(Failed(live, START, "model", slot("demand", "a")), 4)
+    (summary,) = windows.closed(None)
+    found = summary.by_slot
+    assert found is not None
+    by_slot = dict(zip(found.slots, zip(found.requests, found.failed, found.slow, strict=True), strict=True))
+    assert by_slot == {slot("demand", "a"): (6, 4, 1), slot("demand", "b"): (1, 0, 0)}
+    twice = merge([summary, summary])
+    assert twice is not None
+    assert twice.by_slot is not None
+    assert sum(twice.by_slot.requests) == 14
+
+
+def test_a_slot_is_answered_by_one_variant(project: Any, bring_up: Callable[..., Any]) -> None:
+    endpoint = shared(bring_up, project)
+    for number in range(500):
+        assert (slot("demand", str(number)) >= 700) == (endpoint.route(str(number)).variant.name == "challenger")
+
+
+def test_without_keys_or_a_rollout_no_slots_are_counted(project: Any, bring_up: Any, served: Any) -> None:
+    alone = bring_up(project.bundle(), sticky_by="shop").variants[0]
+    unkeyed = shared(bring_up, project).variants[0]
+    windows = Windows(60)
+    record = served({"x": [1], "shop": ["a"]}, [1.0])
+    add(windows, *(replace(record, live=live) for live in (alone, unkeyed)))
+    assert [one.by_slot for one in windows.closed(None)] == [None, None]

@@ -17,7 +17,7 @@ from loopwright.bundle.blocks import Block
 from loopwright.serving.endpoints import LiveVariant
 from loopwright.serving.router import place
 from loopwright.serving.served import Served
-from loopwright.serving.tabular import Values, key_text
+from loopwright.serving.tabular import Values, first_key, key_text
 from loopwright.serving.typed import gathered
 
 
@@ -25,7 +25,8 @@ from loopwright.serving.typed import gathered
 class Batch:
     """One variant's answered requests: `ids`, `at`, `counts` (how many rows) and `latencies` (ms) by request; `keys`,
     `columns` (the model's inputs, as they came) and `outputs` by row. `keys` are what outcomes are joined by. `weight`
-    is what the records took in their buffer.
+    is what the records took in their buffer. `units` say by what each request was routed, where requests have keys and
+    variants share the traffic: what comes of one key is one piece of evidence, however often it asks.
     """
 
     live: LiveVariant
@@ -37,6 +38,7 @@ class Batch:
     columns: Mapping[str, Values]
     outputs: Mapping[str, NDArray[np.generic]]
     weight: int = 0
+    units: Sequence[str] = ()
 
     @property
     def requests(self) -> int:
@@ -63,6 +65,7 @@ class Batch:
             counts=self.counts[chosen],
             latencies=self.latencies[chosen],
             keys=[self.keys[one] for one in places],
+            units=[self.units[one] for one in requests] if self.units else (),
             columns={
                 name: values[rows] if isinstance(values, np.ndarray) else [values[one] for one in places]
                 for name, values in self.columns.items()
@@ -93,6 +96,7 @@ def join(batches: Sequence[Batch]) -> Batch:
         keys=list(chain.from_iterable(one.keys for one in batches)),
         columns={name: gathered([(one.columns[name], one.rows) for one in batches]) for name in first.columns},
         outputs={name: np.concatenate([one.outputs[name] for one in batches]) for name in first.outputs},
+        units=_joined_units(batches),
     )
 
 
@@ -109,7 +113,22 @@ def _gathered(live: LiveVariant, records: Sequence[Served], long: bool) -> Batch
         columns=_long_columns(live, records) if long else _columns(live, records, counts, blocks),
         outputs={name: np.concatenate([one.outputs[name] for one in records]) for name in records[0].outputs},
         weight=sum(one.weight for one in records),
+        units=_units(live, records) if len(live.revision.answering) > 1 else (),
     )
+
+
+def _units(live: LiveVariant, records: Sequence[Served]) -> Sequence[str]:
+    sticky = live.revision.sticky_by
+    if sticky is None:
+        return [one.key or one.prediction_id for one in records] if any(one.key for one in records) else ()
+    return [one.key or first_key(one.columns, sticky) or one.prediction_id for one in records]
+
+
+def _joined_units(batches: Sequence[Batch]) -> Sequence[str]:
+    """Where some have units, those that have none had no keys: each of their requests is one of its own."""
+    if not any(one.units for one in batches):
+        return ()
+    return list(chain.from_iterable(one.units or one.ids for one in batches))
 
 
 def _is_long(record: Served) -> bool:

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import count
 
-import numpy as np
-
 from loopwright.bundle.outputs import Outputs
 from loopwright.core.clock import Clock
 from loopwright.errors import HostingError, LoopwrightError, NotFoundError, RequestError
@@ -19,8 +17,9 @@ from loopwright.ports.tracing import Span
 from loopwright.serving.batching import DeadlineError, Gone
 from loopwright.serving.endpoints import Endpoints, LiveEndpoint, LiveVariant
 from loopwright.serving.recorder import Recorder
+from loopwright.serving.router import slot
 from loopwright.serving.served import Failed, Served
-from loopwright.serving.tabular import Rows, Values, key_text, shown
+from loopwright.serving.tabular import Rows, first_key, shown
 
 ID = re.compile(r"[\x21-\x7e]{1,128}")
 """What a prediction id may look like: it travels in headers, keys of outcomes and file columns."""
@@ -105,12 +104,14 @@ class Dataplane:
         """
         endpoint = self.endpoint(call.endpoint)
         live: LiveVariant | None = None
+        key = call.key
         self.in_flight += 1
         try:
             live = self._targeted(endpoint, call)
             rows, body_id = read(endpoint)
             prediction_id = self._identify(call.prediction_id or body_id)
-            live = live or endpoint.route(call.key or _first_key(endpoint, rows) or prediction_id)
+            key = call.key or first_key(rows.columns, endpoint.revision.sticky_by)
+            live = live or endpoint.route(key or prediction_id)
             if call.deadline is not None and time.perf_counter() > call.deadline:
                 raise DeadlineError("the request's time was over before it was read", remedy="allow more time")
             model, number = live.model, self._counted(rows)
@@ -123,7 +124,7 @@ class Dataplane:
         except LoopwrightError as error:
             if call.span is not None:
                 _tell(call.span, endpoint, live)
-            self._recorder.failed(Failed(live or endpoint.route(call.key or ""), self._clock.now(), error_kind(error)))
+            self._recorder.failed(self._failure(endpoint, live, key, error))
             raise
         finally:
             self.in_flight -= 1
@@ -140,7 +141,16 @@ class Dataplane:
         """Count a request that was turned away before its rows could be read."""
         endpoint = self._endpoints.live.get(call.endpoint or "")
         if endpoint is not None:
-            self._recorder.failed(Failed(endpoint.route(call.key or ""), self._clock.now(), error_kind(error)))
+            self._recorder.failed(self._failure(endpoint, None, call.key, error))
+
+    def _failure(
+        self, endpoint: LiveEndpoint, live: LiveVariant | None, key: str | None, error: LoopwrightError
+    ) -> Failed:
+        """A failure before a variant was chosen counts against who would have been: else all would hit the same one."""
+        unit = key or self._identify(None)
+        keyed = key is not None or endpoint.revision.sticky_by is not None
+        place = slot(endpoint.revision.endpoint, unit) if keyed and len(endpoint.variants) > 1 else None
+        return Failed(live or endpoint.route(unit), self._clock.now(), error_kind(error), place)
 
     def _targeted(self, endpoint: LiveEndpoint, call: Call) -> LiveVariant | None:
         if call.version is not None:
@@ -178,13 +188,3 @@ def _tell(span: Span, endpoint: LiveEndpoint, live: LiveVariant | None, **facts:
     if live is not None:
         facts |= {"variant": live.variant.name, "version": live.variant.version, "revision": live.revision.number}
     span.tell({f"loopwright.{name}": value for name, value in facts.items()})
-
-
-def _first_key(endpoint: LiveEndpoint, rows: Rows) -> str | None:
-    """A request is answered by one variant: that of its first row's key."""
-    sticky_by = endpoint.revision.sticky_by
-    column: Values | None = rows.columns.get(sticky_by) if sticky_by else None
-    if column is None or len(column) == 0:
-        return None
-    first = column[0]
-    return key_text(first.item() if isinstance(first, np.generic) else first)

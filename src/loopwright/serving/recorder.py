@@ -57,7 +57,7 @@ class Recorder:
             self._added -= 0 if batches else sum(one.weight for one in records)
 
     def failed(self, record: Failed) -> None:
-        second = Failed(record.live, record.at.replace(microsecond=0), record.kind)
+        second = Failed(record.live, record.at.replace(microsecond=0), record.kind, record.slot)
         with self._lock:
             self._failed[second] += 1
 

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from itertools import accumulate
+
+from loopwright.traffic.summary import SLOTS
 
 
 def place(endpoint: str, key: str) -> float:
     """Where `key` stands in [0, 100), for ever: a BLAKE2b hash of endpoint and key."""
     digest = blake2b(f"{endpoint}\x1f{key}".encode("utf-8", "replace"), digest_size=7).digest()
     return int.from_bytes(digest, "big") * _PERCENT
+
+
+@lru_cache(maxsize=1 << 16)
+def slot(endpoint: str, key: str) -> int:
+    """In which of the slots `key` is counted, by its place: so a slot is answered by one variant. Keys come again."""
+    return int(place(endpoint, key) * SLOTS / 100)
 
 
 def bounds(weights: Sequence[float]) -> tuple[float, ...]:

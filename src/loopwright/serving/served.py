@@ -31,11 +31,12 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A request that was not."""
+    """A request that was not. `slot` is its key's, where it has one and variants share the traffic."""
 
     live: LiveVariant
     at: datetime
     kind: str
+    slot: int | None = None
 
 
 @dataclass(slots=True)

@@ -14,11 +14,12 @@ from loopwright.bundle.bins import count_categories, count_numbers, width
 from loopwright.bundle.records import ReferenceColumn
 from loopwright.serving.batch import Batch
 from loopwright.serving.endpoints import LiveVariant
+from loopwright.serving.router import slot
 from loopwright.serving.served import Failed
 from loopwright.serving.tabular import Values
 from loopwright.serving.typed import as_numbers, as_texts
 from loopwright.traffic.predictions import INPUT, OUTPUT
-from loopwright.traffic.summary import LATENCY_EDGES_MS, ColumnCounts, WindowSummary
+from loopwright.traffic.summary import LATENCY_EDGES_MS, ColumnCounts, WindowSummary, slot_counts
 
 WindowKey = tuple[LiveVariant, int]
 
@@ -40,8 +41,10 @@ class Windows:
 
     def fail(self, failure: Failed, requests: int = 1) -> None:
         """Count requests that were not answered."""
-        errors = self._window((failure.live, self.place(failure.at))).errors
-        errors[failure.kind] = errors.get(failure.kind, 0) + requests
+        window = self._window((failure.live, self.place(failure.at)))
+        window.errors[failure.kind] = window.errors.get(failure.kind, 0) + requests
+        if failure.slot is not None:
+            window.count_slot(failure.slot, requests=requests, failed=requests)
 
     def drop(self, live: LiveVariant, at: datetime, rows: int, *, requests: int = 0) -> None:
         """Count rows whose capture is lost, and requests of which nothing else is known."""
@@ -94,6 +97,7 @@ class _Window:
     errors: dict[str, int] = field(default_factory=dict)
     latency: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(LATENCY_EDGES_MS) + 1, dtype=np.int64))
     columns: dict[str, _Counts] = field(init=False)
+    slots: dict[int, list[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.columns = {one.name: _Counts(one, np.zeros(width(one), dtype=np.int64)) for one in self.reference}
@@ -105,6 +109,18 @@ class _Window:
         self.latency += np.bincount(places, minlength=len(self.latency))
         for name, counts in self.columns.items():
             counts.add(_values(batch, name))
+        if batch.units:
+            limit = batch.live.revision.slow_ms or math.inf
+            for unit, slow in zip(batch.units, (batch.latencies > limit).tolist(), strict=True):
+                self.count_slot(slot(batch.live.revision.endpoint, unit), slow=slow)
+
+    def count_slot(self, place: int, *, requests: int = 1, failed: int = 0, slow: int = 0) -> None:
+        counts = self.slots.get(place)
+        if counts is None:
+            counts = self.slots[place] = [0, 0, 0]
+        counts[0] += requests
+        counts[1] += failed
+        counts[2] += slow
 
     def summary(self, live: LiveVariant, start: datetime, seconds: float) -> WindowSummary:
         return WindowSummary(
@@ -121,6 +137,7 @@ class _Window:
             columns={name: _frozen(counts) for name, counts in self.columns.items()},
             dropped=self.dropped,
             shadow=live.variant.shadow,
+            by_slot=slot_counts(self.slots) if self.slots else None,
         )
 
 

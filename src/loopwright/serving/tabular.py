@@ -90,6 +90,15 @@ def key_text(value: Any) -> str | None:
         return None
 
 
+def first_key(columns: Mapping[str, Values], name: str | None) -> str | None:
+    """What the first row has in the column `name`: a request is answered by one variant, its first row's."""
+    column = columns.get(name) if name else None
+    if column is None or len(column) == 0:
+        return None
+    first = column[0]
+    return key_text(first.item() if isinstance(first, np.generic) else first)
+
+
 def _alike(records: Sequence[dict[str, Any]]) -> dict[str, Values] | None:
     """The columns of records that all have the same ones, as nearly all requests' have; None where they differ."""
     if len(set(map(len, records))) != 1:

@@ -38,7 +38,8 @@ class EndpointRevision:
     """What `endpoint` should serve from `at` on, who said so and why.
 
     `cause` names the decision behind it (a rollout and its step), so that applying a decision twice makes one revision.
-    `previous` is the SHA-256 of the revision before, as stored; the first has an empty one.
+    `previous` is the SHA-256 of the revision before, as stored; the first has an empty one. Answers slower than
+    `slow_ms` are counted as slow, by slot; None where no limit was known.
     """
 
     endpoint: str
@@ -47,6 +48,7 @@ class EndpointRevision:
     variants: tuple[Variant, ...]
     sticky_by: str | None = None
     capture: CapturePolicy = CapturePolicy()
+    slow_ms: float | None = None
     actor: str
     reason: str
     cause: str

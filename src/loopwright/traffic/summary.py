@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -19,6 +19,23 @@ class ColumnCounts:
     unseen: int = 0
 
 
+SLOTS = 1000
+"""Into so many slots of equal width a hash puts the keys that make requests sticky: ten to a percent of weight."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SlotCounts:
+    """What came of the keys in each slot, for those that had any: `requests` (failed ones too), `failed` ones, and
+    `slow` ones, slower than the revision's `slow_ms`. All requests of a key are in one slot, and all of a slot's are
+    answered by one variant.
+    """
+
+    slots: tuple[int, ...]
+    requests: tuple[int, ...]
+    failed: tuple[int, ...]
+    slow: tuple[int, ...]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WindowSummary:
     """One variant's traffic from `start` for `seconds`, as one server (or several, merged) saw it.
@@ -26,7 +43,7 @@ class WindowSummary:
     `requests` are those answered, `rows` theirs in all; `errors` counts the others by kind (`request`, `model`,
     `overload`); `latency` has one count per `LATENCY_EDGES_MS` and a last one above them; `columns` are counts of
     `input.<column>` and `output.<name>` on the bundle's bins. A `shadow` answered nobody: its requests are copies of
-    those that another variant answered.
+    those that another variant answered. `by_slot` is there where requests had keys and variants shared the traffic.
     """
 
     endpoint: str
@@ -42,6 +59,7 @@ class WindowSummary:
     columns: dict[str, ColumnCounts] = field(default_factory=dict)
     dropped: int = 0
     shadow: bool = False
+    by_slot: SlotCounts | None = None
 
 
 def summaries_folder(endpoint: str) -> str:
@@ -82,7 +100,27 @@ def merge(summaries: Iterable[WindowSummary]) -> WindowSummary | None:
         columns=columns,
         dropped=sum(one.dropped for one in kept),
         shadow=last.shadow,
+        by_slot=merge_slots(one.by_slot for one in kept),
     )
+
+
+def merge_slots(counts: Iterable[SlotCounts | None]) -> SlotCounts | None:
+    """All of them as one; None where there are none."""
+    total: dict[int, list[int]] = {}
+    found = [one for one in counts if one is not None]
+    for one in found:
+        for slot, *numbers in zip(one.slots, one.requests, one.failed, one.slow, strict=True):
+            known = total.setdefault(slot, [0, 0, 0])
+            for place, number in enumerate(numbers):
+                known[place] += number
+    return slot_counts(total) if found else None
+
+
+def slot_counts(total: Mapping[int, Sequence[int]]) -> SlotCounts:
+    """Counts by slot, each of requests, failed and slow ones, as a record."""
+    slots = sorted(total)
+    requests, failed, slow = (tuple(total[slot][place] for slot in slots) for place in range(3))
+    return SlotCounts(slots=tuple(slots), requests=requests, failed=failed, slow=slow)
 
 
 def _add(a: ColumnCounts, b: ColumnCounts) -> ColumnCounts:
