@@ -38,6 +38,18 @@ def get_retrain_request(request: str, platform: Here) -> RetrainRequest:
     return platform.retraining.get(request)
 
 
+@router.post("/retrain-requests/{request}/approve")
+def approve_retrain_request(request: str, order: Order, platform: Here) -> RetrainRequest:
+    """Let a request go on that waits for a person; the platform's next beat decides the rest."""
+    return platform.retraining.approve(request, actor=order.by(platform))
+
+
+@router.post("/models/{model}/breaker/reset", status_code=204)
+def reset_breaker(model: str, order: Order, platform: Here) -> None:
+    """Close the breaker that runs which failed or were refused in a row have opened."""
+    platform.retraining.reset_breaker(known(platform, model), actor=order.by(platform))
+
+
 @router.post("/retrain-requests", status_code=202)
 def request_retrain(order: RetrainOrder, platform: Here) -> RetrainRequest:
     """Ask the governor; its answer is in the request (`status`, `decision`) after the platform's next beat."""

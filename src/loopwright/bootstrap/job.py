@@ -22,6 +22,7 @@ from loopwright.evaluation.replay_records import ReplayTask
 from loopwright.ports.compute import JobDocument, JobResult, job_key
 from loopwright.ports.storage import Storage
 from loopwright.ports.workspace import Workspace
+from loopwright.retraining.records import BacktestTask
 from loopwright.training.records import ImportTask, RefitTask, TrainTask
 
 WORK = {
@@ -30,6 +31,7 @@ WORK = {
     "evaluate": ("loopwright.evaluation.service", "evaluate", EvaluateTask),
     "replay": ("loopwright.evaluation.replay", "replay", ReplayTask),
     "refit": ("loopwright.training.service", "refit", RefitTask),
+    "backtest": ("loopwright.retraining.backtest", "backtest", BacktestTask),
 }
 """What each kind of job is: the room's verb that does it, loaded by name since each brings seconds of imports, and the
 record of its task."""

@@ -59,9 +59,18 @@ class Session:
         """Ask the governor for a retrain; it accepts or refuses with reasons. `force` skips all but one at a time."""
         declared = self.platform.project.model(model).declaration
         source = None if force else self.worker.source(declared)
+        evidence = None if force else self.worker.evidence
         return self.platform.retraining.request(
-            declared, actor=self.platform.actor, reason=reason, force=force, source=source
+            declared, actor=self.platform.actor, reason=reason, force=force, source=source, evidence=evidence
         )
+
+    def approve_retrain(self, request: str) -> RetrainRequest:
+        """Let a retrain request go on that waits for a person, and decide it. Raises `ConflictError` if it does not."""
+        retraining = self.platform.retraining
+        approved = retraining.approve(request, actor=self.platform.actor)
+        declared = self.platform.project.model(approved.model).declaration
+        retraining.tick({declared.name: declared}, self.worker.source, self.worker.evidence)
+        return retraining.get(approved.id)
 
     def versions(self, model: str | None = None) -> list[ModelVersion]:
         """Versions, newest first."""

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from loopwright.loop import STAGES
 from loopwright.ports.tracking import Tracking
 from loopwright.project import DeclaredModel, write_declared
 from loopwright.registry.projection import project_aliases, project_run
+from loopwright.retraining.evidence import Evidence
 from loopwright.retraining.records import RetrainRequest, SourceState
 from loopwright.rollout import ledger
 from loopwright.rollout.records import Rollout
@@ -98,10 +100,10 @@ class Worker:
                 beat.done.append(_moved(rollout))
         for name, declaration in self._declarations(beat).items():
             with self._turn(beat, f"monitors of {name}"):
-                for finding in platform.monitors.tick({name: declaration}):
+                for finding in platform.monitors.tick({name: declaration}, lambda one: self.source(one).digest):
                     beat.done.append(f"{name}, {finding.kind}: {finding.decision.because()}")
             with self._turn(beat, f"triggers of {name}"):
-                for request in platform.retraining.tick({name: declaration}, self.source):
+                for request in platform.retraining.tick({name: declaration}, self.source, self.evidence):
                     beat.done.append(_answered(request))
         with self._turn(beat, "tracking"):
             self.show()
@@ -114,8 +116,7 @@ class Worker:
                     f"retention: {sum(swept.removed.values())} objects were needed by nothing, and are gone"
                 )
         with self._turn(beat, "notices"):
-            for notifier in platform.notifiers:
-                platform.monitors.tell(notifier)
+            platform.alerting.tell(platform.destinations)
         return beat
 
     def _compact(self) -> list[str]:
@@ -178,6 +179,17 @@ class Worker:
         """The declaration's source as it stands; one that has not changed is not read again. Raises `SourceError`."""
         version, newest = self._watch.look(declaration)
         return SourceState(digest=version.digest, rows=version.rows, newest=newest)
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """What looks at rows for the governor."""
+        platform = self.platform
+
+        def code(model: str) -> tuple[str, str]:
+            archived = platform.project.archive(platform.project.model(model), platform.storage)
+            return archived.key, archived.module
+
+        return Evidence(platform.jobs, platform.journal, platform.storage, self._scratch, platform.clock, code)
 
     def _declarations(self, beat: Beat) -> dict[str, Declaration]:
         """What the project's files declare now; the doors are told when it changes."""

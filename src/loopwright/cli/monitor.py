@@ -102,11 +102,28 @@ def requests(model: str | None = None, *, limit: Limit = 20, common: Common = Co
                 one.actor if one.trigger == "manual" else one.trigger.replace("_", " "),
                 one.reason,
                 one.status,
-                one.run or (one.decision.because() if one.decision else ""),
+                one.why(),
             )
             for one in found
         ),
     )
+    return 0
+
+
+breaker = App(name="breaker", help="What stops retraining after runs in a row that failed or were refused.")
+app.command(breaker)
+
+
+@breaker.command
+def reset(model: str | None = None, *, common: Common = Common()) -> int:  # noqa: B008
+    """Close MODEL's breaker: the failures until now are forgiven."""
+    platform = common.platform()
+    name = platform.project.model(model).name
+    platform.retraining.reset_breaker(name, actor=platform.actor)
+    if common.json:
+        answer({"model": name, "by": platform.actor})
+    else:
+        say(f"{name} may be retrained again: the failures until now are forgiven")
     return 0
 
 

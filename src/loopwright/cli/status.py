@@ -18,15 +18,18 @@ def status(
     runs: Annotated[int, Parameter(help="How many of the latest runs to show.")] = 5,
     common: Common = Common(),  # noqa: B008 - a frozen record of defaults
 ) -> int:
-    """Show endpoints with their variants, rollouts under way, the latest runs and open alerts."""
+    """Show endpoints with their variants, rollouts under way, requests that wait, the latest runs, open alerts."""
     platform = common.platform()
     live = [one for name in ledger.endpoints(platform.storage) if (one := ledger.newest(platform.storage, name))]
     rollouts = platform.rollouts.rollouts(statuses=("running", "awaiting_approval"))
     latest = platform.journal.runs(limit=runs)
     alerts = platform.monitors.alerts(open_only=True)
+    waiting = platform.retraining.requests(statuses=("open",))
     platform.close()
     if common.json:
-        answer(to_plain({"endpoints": live, "rollouts": rollouts, "runs": latest, "alerts": alerts}))
+        answer(
+            to_plain({"endpoints": live, "rollouts": rollouts, "runs": latest, "alerts": alerts, "requests": waiting})
+        )
         return 0
     if not live and not latest:
         say("nothing has run yet: `loopwright run` turns the loop once")
@@ -36,6 +39,8 @@ def status(
     for rollout in rollouts:
         said = "; ".join(reason.text for reason in rollout.reasons)
         say(f"[cyan]{rollout.model} v{rollout.version}[/] {rollout.status}, step {rollout.step + 1}: {escape(said)}")
+    for request in waiting:
+        say(f"[cyan]{request.id}[/] to retrain {request.model} {escape(request.why())}")
     table(
         ("run", "model", "status", "cause", "what came of it"),
         ((one.id, one.model, one.status, one.cause, one.summary) for one in latest),

@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 JobState = Literal["running", "succeeded", "failed", "cancelled"]
 
 
-JobKind = Literal["train", "import", "evaluate", "replay", "refit", "batch"]
+JobKind = Literal["train", "import", "evaluate", "replay", "refit", "batch", "backtest"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

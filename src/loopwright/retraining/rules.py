@@ -4,23 +4,36 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from loopwright.core.calendar import frozen_until, parse_freeze, parse_zone
 from loopwright.core.clock import parse_duration
 from loopwright.core.decision import Decision, Finding, Reason
 from loopwright.retraining.records import GovernorState, RequestStatus, RetrainRequest
+from loopwright.retraining.suspicion import suspicions
+from loopwright.retraining.worth import try_out
 
 WEEK = timedelta(days=7)
+PATIENCE = timedelta(days=30)
+"""How long a request waits for a person to approve it."""
 
 
 def govern(request: RetrainRequest, state: GovernorState) -> Decision:
     """Whether the request becomes a run now. Passed: it does. A failed reason: it never will. Else it waits.
 
-    What data asks for (`new_data`, `drift`) waits while a run is under way, since that run may not have seen the cause;
-    a schedule or a person asking during a run is refused as a duplicate. Cool-down, budget and a rollout under way let
-    a request wait, but a person gets an answer at once: refused. `force` skips all but one at a time.
+    What is seen of data or the model (`new_data`, `drift`, `decay`) waits while a run is under way, since that run may
+    not have seen the cause; a schedule or a person asking during a run is refused as a duplicate. Cool-down, budget,
+    breaker, a freeze and a rollout under way let a request wait, but a person gets an answer at once: refused. Suspect
+    labels, the backtest and an approval that is asked for let anybody's wait. `force` skips all but one at a time.
     """
-    rules = (_busy,) if request.force else (_busy, _champion, _learnable, _rollout, _cooldown, _budget)
+    rules = (_busy,) if request.force else (*GATES, try_out, _approval)
     reasons = tuple(reason for rule in rules if (reason := rule(request, state)) is not None)
     return Decision(passed=all(reason.finding == "pass" for reason in reasons), reasons=reasons)
+
+
+def clear(request: RetrainRequest, state: GovernorState) -> bool:
+    """Whether nothing stands in the request's way that is known without looking at rows: then it is worth looking."""
+    if request.force:
+        return False
+    return all(reason.finding == "pass" for rule in GATES if (reason := rule(request, state)) is not None)
 
 
 def status_after(decision: Decision) -> RequestStatus:
@@ -33,17 +46,19 @@ def status_after(decision: Decision) -> RequestStatus:
 def _busy(request: RetrainRequest, state: GovernorState) -> Reason:
     if state.busy is None:
         return Reason(rule="one_at_a_time", finding="pass", text=f"no run of {request.model} is under way")
-    if request.trigger in ("new_data", "drift"):
+    if request.trigger in ("new_data", "drift", "decay"):
         return Reason(rule="one_at_a_time", finding="warn", text=f"waits until {state.busy} ends")
     return Reason(rule="one_at_a_time", finding="fail", text=f"{state.busy} is already under way")
 
 
 def _champion(request: RetrainRequest, state: GovernorState) -> Reason | None:
-    if request.trigger != "drift" or request.version is None:
+    if request.trigger not in ("drift", "decay") or request.version is None:
         return None
     if request.version == state.champion:
         return Reason(rule="champion", finding="pass", text=f"version {request.version} is still champion")
-    text = f"drift was found of version {request.version}, but the champion is now {state.champion or 'none'}"
+    text = (
+        f"{request.trigger} was found of version {request.version}, but the champion is now {state.champion or 'none'}"
+    )
     return Reason(rule="champion", finding="fail", text=text)
 
 
@@ -51,7 +66,7 @@ def _learnable(request: RetrainRequest, state: GovernorState) -> Reason | None:
     source = state.source
     if source is None:
         return None
-    learner = (state.learned or {}).get(source.digest)
+    learner = state.learned.get(source.digest)
     if learner is not None:
         text = f"nothing to learn: {learner} learned from the same {source.rows} rows (dataset {source.digest[:12]})"
         return Reason(rule="new_rows", finding="fail", text=text, figures={"rows": float(source.rows)})
@@ -76,14 +91,45 @@ def _rollout(request: RetrainRequest, state: GovernorState) -> Reason:
 
 
 def _cooldown(request: RetrainRequest, state: GovernorState) -> Reason:
-    needed = parse_duration(state.policy.cooldown)
     if state.last_finished is None:
         return Reason(rule="cooldown", finding="pass", text="no run has ended yet")
-    over = state.last_finished + needed
-    text = f"the last run ended at {state.last_finished:%Y-%m-%d %H:%M:%S}, the cool-down of {state.policy.cooldown}"
-    if state.now >= over:
+    text = f"the last run ended at {_shown(state.last_finished)}, the cool-down of {state.policy.cooldown}"
+    over = _over(state.last_finished, parse_duration(state.policy.cooldown), state.now)
+    if over is None:
         return Reason(rule="cooldown", finding="pass", text=f"{text} is over")
-    return _later(request, "cooldown", f"{text} lasts until {over:%Y-%m-%d %H:%M:%S} UTC")
+    return _later(request, "cooldown", f"{text} lasts until {_shown(over)} UTC")
+
+
+def _breaker(request: RetrainRequest, state: GovernorState) -> Reason | None:
+    if state.failures < state.policy.breaker or state.last_failed is None:
+        return None
+    wait = breaker_wait(state)
+    figures = {"failures": float(state.failures), "breaker": float(state.policy.breaker)}
+    text = f"{state.failures} runs in a row failed or were refused, the last at {_shown(state.last_failed)}"
+    over = _over(state.last_failed, wait, state.now)
+    if over is None:
+        text = f"{text}; after {_length(wait)} of waiting one more may try"
+        return Reason(rule="breaker", finding="pass", text=text, figures=figures)
+    asked = f"waits until {_shown(over)} UTC, or for `loopwright monitor breaker reset {request.model}`"
+    return _later(request, "breaker", f"{text}: {asked}", figures)
+
+
+def breaker_wait(state: GovernorState) -> timedelta:
+    """How long the breaker stays open: twice the cool-down at first, twice as long with each further failure."""
+    doublings = min(state.failures - state.policy.breaker + 1, 30)
+    longer: timedelta = parse_duration(state.policy.cooldown) * 2**doublings
+    return min(longer, WEEK)
+
+
+def _freeze(request: RetrainRequest, state: GovernorState) -> Reason | None:
+    if not state.policy.freeze:
+        return None
+    zone = parse_zone(state.policy.zone)
+    until = frozen_until(map(parse_freeze, state.policy.freeze), zone, state.now)
+    if until is None:
+        return Reason(rule="freeze", finding="pass", text="no freeze is on")
+    local = f"{until.astimezone(zone):%Y-%m-%d %H:%M} {state.policy.zone}"
+    return _later(request, "freeze", f"nothing is retrained in a freeze: this one is over at {local}")
 
 
 def _budget(request: RetrainRequest, state: GovernorState) -> Reason:
@@ -94,9 +140,49 @@ def _budget(request: RetrainRequest, state: GovernorState) -> Reason:
     return _later(request, "budget", f"the week's budget is used up: {text}", figures)
 
 
+def _approval(request: RetrainRequest, state: GovernorState) -> Reason | None:
+    doubts = [] if state.labels is None else suspicions(state.labels, state.backtest.jump if state.backtest else None)
+    figures = {name: value for doubt in doubts for name, value in doubt.figures.items()}
+    doubt = f"the new labels are suspect: {'; '.join(doubt.text for doubt in doubts)}" if doubts else ""
+    always = state.policy.approval == "always" and request.trigger != "manual"
+    if not doubt and not always:
+        return None if state.labels is None else Reason(rule="approval", finding="pass", text="no label is suspect")
+    if state.policy.approval == "never":
+        return Reason(rule="approval", finding="pass", text=f"{doubt}; no approval is asked for", figures=figures)
+    if request.approved_by is not None:
+        text = "; ".join(filter(None, (doubt, f"{request.approved_by} has approved it")))
+        return Reason(rule="approval", finding="pass", text=text, figures=figures)
+    if state.now - request.requested > PATIENCE:
+        text = "; ".join(filter(None, (doubt, f"nobody approved it within {PATIENCE.days} days")))
+        return Reason(rule="approval", finding="fail", text=text, figures=figures)
+    asked = f"waits for a person: `loopwright retrain --approve {request.id}`"
+    return Reason(rule="approval", finding="warn", text="; ".join(filter(None, (doubt, asked))), figures=figures)
+
+
+GATES = (_busy, _champion, _learnable, _rollout, _freeze, _cooldown, _breaker, _budget)
+"""What is known without looking at rows."""
+
+
 def _later(request: RetrainRequest, rule: str, text: str, figures: dict[str, float] | None = None) -> Reason:
     finding: Finding = "fail" if request.trigger == "manual" else "warn"
     return Reason(rule=rule, finding=finding, text=text, figures=figures or {})
+
+
+def _over(since: datetime, wait: timedelta, now: datetime) -> datetime | None:
+    """When `wait` after `since` is over; None where it is.
+
+    A moment further ahead than the wait itself was written by a clock that has been set back since: nobody waits for
+    it, or a clock that once was a year ahead would end all retraining for a year.
+    """
+    return since + wait if -wait <= now - since < wait else None
+
+
+def _shown(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}"
+
+
+def _length(wait: timedelta) -> str:
+    return f"{wait / timedelta(minutes=1):,.0f} minutes" if wait >= timedelta(minutes=1) else f"{wait.seconds} seconds"
 
 
 def newer(found: str, than: str) -> bool:

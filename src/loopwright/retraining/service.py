@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Protocol
 
 from sqlalchemy import select, update
 from sqlalchemy.engine import Connection
@@ -14,14 +16,24 @@ from loopwright.core.decision import Decision, Reason
 from loopwright.core.event import Event
 from loopwright.core.ids import derived_id
 from loopwright.declare import Declaration, Drift, NewData, Schedule
-from loopwright.errors import LoopwrightError, NotFoundError
+from loopwright.errors import ConflictError, LoopwrightError, NotFoundError
 from loopwright.monitoring.store import findings
 from loopwright.registry.records import ModelVersion
 from loopwright.registry.service import Registry
-from loopwright.retraining.records import GovernorState, RequestStatus, RetrainRequest, SourceState
-from loopwright.retraining.rules import WEEK, govern, status_after
-from loopwright.retraining.store import REQUESTS, SCHEDULES, request_of
+from loopwright.retraining.facts import dataset_of, look_around
+from loopwright.retraining.records import (
+    Backtest,
+    GovernorState,
+    LabelFacts,
+    RequestStatus,
+    RetrainRequest,
+    RetrainTrigger,
+    SourceState,
+)
+from loopwright.retraining.rules import clear, govern, status_after
+from loopwright.retraining.store import BREAKERS, REQUESTS, SCHEDULES, request_of
 from loopwright.retraining.triggers import by_drift, by_hand, by_new_data, by_schedule
+from loopwright.retraining.worth import wants_backtest
 from loopwright.rollout.service import Rollouts
 from loopwright.runs.records import ENDED
 from loopwright.runs.service import Journal
@@ -31,6 +43,14 @@ from loopwright.state.outbox import emit
 
 PeekSource = Callable[[Declaration], SourceState]
 """Looks at a declaration's source; called only where a trigger or the governor needs to know."""
+
+
+class LooksAtRows(Protocol):
+    """What looks at rows for the governor: `evidence.Evidence`, handed in by who may load what it needs."""
+
+    def labels(self, declaration: Declaration, champion: ModelVersion, source: SourceState) -> LabelFacts | None: ...
+
+    def backtest(self, request: RetrainRequest, champion: ModelVersion, source: SourceState) -> Backtest: ...
 
 
 class Retraining:
@@ -50,7 +70,12 @@ class Retraining:
         return request_of(row)
 
     def requests(
-        self, model: str | None = None, *, statuses: tuple[RequestStatus, ...] = (), limit: int = 50
+        self,
+        model: str | None = None,
+        *,
+        statuses: tuple[RequestStatus, ...] = (),
+        trigger: RetrainTrigger | None = None,
+        limit: int = 50,
     ) -> list[RetrainRequest]:
         """Requests, newest first."""
         query = select(REQUESTS).order_by(REQUESTS.c.requested.desc(), REQUESTS.c.id.desc()).limit(limit)
@@ -58,6 +83,8 @@ class Retraining:
             query = query.where(REQUESTS.c.model == model)
         if statuses:
             query = query.where(REQUESTS.c.status.in_(statuses))
+        if trigger is not None:
+            query = query.where(REQUESTS.c.trigger == trigger)
         with self.state.read() as connection:
             return [request_of(row) for row in connection.execute(query).mappings()]
 
@@ -71,10 +98,11 @@ class Retraining:
         reason: str = "asked for by hand",
         force: bool = False,
         source: SourceState | None = None,
+        evidence: LooksAtRows | None = None,
     ) -> RetrainRequest:
         """Ask by hand; decided at once. `force` skips all rules but one run at a time."""
         asked = self.ask(declaration.name, actor=actor, reason=reason, force=force)
-        return self._decide(asked, declaration, self.rollouts.champion(declaration.name), source)
+        return self._decide(asked, declaration, self.rollouts.champion(declaration.name), source, evidence)
 
     def ask(self, model: str, *, actor: str, reason: str = "asked for by hand", force: bool = False) -> RetrainRequest:
         """Ask by hand where the model's declaration is not at hand; the next tick that has it decides."""
@@ -84,7 +112,37 @@ class Retraining:
         self._ask(asked)
         return self.get(asked.id)
 
-    def tick(self, declarations: Mapping[str, Declaration], peek_source: PeekSource) -> list[RetrainRequest]:
+    def approve(self, request_id: str, *, actor: str) -> RetrainRequest:
+        """Let a request go on that waits for a person; the next tick decides the rest.
+
+        Where a newer one has overtaken it, that one is approved. Raises `NotFoundError` and `ConflictError`.
+        """
+        asked = self.get(request_id)
+        if asked.decision is not None and any(reason.rule == "overtaken" for reason in asked.decision.failures):
+            same = self.requests(asked.model, statuses=("open",), trigger=asked.trigger, limit=1)
+            asked = next(iter(same), asked)
+        if not asked.waits_for_approval:
+            text = f"{asked.id} is {asked.status}: {asked.why()}"
+            raise ConflictError(f"{text}; it waits for nobody's approval", remedy="`loopwright monitor requests`")
+        with self.state.write() as connection:
+            here = (REQUESTS.c.id == asked.id) & (REQUESTS.c.status == "open")
+            connection.execute(update(REQUESTS).where(here).values(approved=self.clock.now(), approved_by=actor))
+            self._tell(connection, asked, "approved", f"by {actor}")
+        return self.get(asked.id)
+
+    def reset_breaker(self, model: str, *, actor: str) -> None:
+        """Forgive the runs that have failed or were refused until now."""
+        values = {"reset": self.clock.now(), "actor": actor}
+        with self.state.write() as connection:
+            if not insert_once(connection, BREAKERS, {"model": model} | values):
+                connection.execute(update(BREAKERS).where(BREAKERS.c.model == model).values(**values))
+
+    def tick(
+        self,
+        declarations: Mapping[str, Declaration],
+        peek_source: PeekSource,
+        evidence: LooksAtRows | None = None,
+    ) -> list[RetrainRequest]:
         """Collect what the triggers ask for, decide what is open, start what was accepted; the requests that moved.
 
         One model's trouble does not keep the others from their turn; the first trouble is raised at the end.
@@ -94,14 +152,16 @@ class Retraining:
         self._start_accepted()
         for declaration in declarations.values():
             try:
-                moved += self._tend(declaration, peek_source)
+                moved += self._tend(declaration, peek_source, evidence)
             except LoopwrightError as trouble:
                 troubles.append(trouble)
         if troubles:
             raise troubles[0]
         return moved
 
-    def _tend(self, declaration: Declaration, peek_source: PeekSource) -> Iterator[RetrainRequest]:
+    def _tend(
+        self, declaration: Declaration, peek_source: PeekSource, evidence: LooksAtRows | None
+    ) -> Iterator[RetrainRequest]:
         model = declaration.name
         champion = self.rollouts.champion(model)
         watched = any(isinstance(trigger, NewData) for trigger in declaration.retrain)
@@ -110,7 +170,7 @@ class Retraining:
             self._ask(asked)
         for waiting in reversed(self.requests(model, statuses=("open",))):
             source = source or peek_source(declaration)
-            decided = self._decide(waiting, declaration, champion, source)
+            decided = self._decide(waiting, declaration, champion, source, evidence)
             if decided.status != "open":
                 yield decided
 
@@ -134,17 +194,25 @@ class Retraining:
                 yield asked
 
     def _ask(self, asked: RetrainRequest) -> None:
-        """Write the request down, once; an open one of the same trigger is overtaken by it."""
+        """Write the request down, once; an open one of the same trigger is overtaken by it, unless it was approved.
+
+        What has been begun for the one overtaken goes on for this one, or in a stream of causes none would ever be
+        looked at to the end.
+        """
         with self.state.write() as connection:
-            if not insert_once(connection, REQUESTS, to_plain(asked) | {"requested": asked.requested}):
+            same = (REQUESTS.c.model == asked.model) & (REQUESTS.c.trigger == asked.trigger)
+            still = same & (REQUESTS.c.status == "open") & (REQUESTS.c.id != asked.id) & REQUESTS.c.approved.is_(None)
+            found = connection.execute(select(REQUESTS).where(still).order_by(REQUESTS.c.requested)).mappings().all()
+            older = [request_of(row) for row in found]
+            begun = next((one.backtest for one in reversed(older) if one.backtest is not None), None)
+            values = to_plain(replace(asked, backtest=begun)) | {"requested": asked.requested}
+            if not insert_once(connection, REQUESTS, values):
                 return
             self._tell(connection, asked, "requested", asked.reason)
-            same = (REQUESTS.c.model == asked.model) & (REQUESTS.c.trigger == asked.trigger)
-            older = select(REQUESTS).where(same, REQUESTS.c.status == "open", REQUESTS.c.id != asked.id)
-            for row in connection.execute(older).mappings().all():
+            for one in older:
                 text = f"overtaken by {asked.id}: {asked.reason}"
                 said = Decision(passed=False, reasons=(Reason(rule="overtaken", finding="fail", text=text),))
-                self._write_decision(connection, request_of(row), said)
+                self._write_decision(connection, one, said, one.backtest)
 
     def _decide(
         self,
@@ -152,27 +220,41 @@ class Retraining:
         declaration: Declaration,
         champion: ModelVersion | None,
         source: SourceState | None,
+        evidence: LooksAtRows | None,
     ) -> RetrainRequest:
-        decision = govern(request, self._facts(declaration, champion, source))
-        if decision == request.decision:
+        state = self._facts(declaration, champion, source)
+        backtest = request.backtest
+        if evidence is not None and champion is not None and source is not None and clear(request, state):
+            state = replace(state, can_backtest=True, labels=evidence.labels(declaration, champion, source))
+            if wants_backtest(request, state.policy):
+                backtest = evidence.backtest(request, champion, source)
+                state = replace(state, backtest=backtest.report)
+        decision = govern(request, state)
+        if decision == request.decision and backtest == request.backtest:
             return request
         with self.state.write() as connection:
             take_turns(connection, "retraining")
-            if decision.passed and self._occupied(connection, request.model):
+            if decision.passed and self._moved_on(connection, request.model, state):
                 return request
-            self._write_decision(connection, request, decision)
+            self._write_decision(connection, request, decision, backtest)
         self._start_accepted()
         return self.get(request.id)
 
-    def _write_decision(self, connection: Connection, request: RetrainRequest, decision: Decision) -> None:
+    def _write_decision(
+        self, connection: Connection, request: RetrainRequest, decision: Decision, backtest: Backtest | None
+    ) -> None:
         status = status_after(decision)
         values: dict[str, Any] = {"status": status, "decision": to_plain(decision), "decided": self.clock.now()}
+        values["backtest"] = to_plain(backtest)
         if status == "accepted":
             values["run"] = derived_id("run", request.id)
         still_open = (REQUESTS.c.id == request.id) & (REQUESTS.c.status == "open")
         changed = connection.execute(update(REQUESTS).where(still_open).values(**values)).rowcount
         if changed and status != "open":
             self._tell(connection, request, status, decision.because())
+        waits = replace(request, decision=decision)
+        if changed and waits.waits_for_approval and not request.waits_for_approval:
+            self._tell(connection, request, "awaits_approval", waits.why())
 
     def _start_accepted(self) -> None:
         """Queue the run of every accepted request; its id follows from the request, so a crash here loses nothing."""
@@ -191,48 +273,40 @@ class Retraining:
                 here = REQUESTS.c.id == request.id
                 connection.execute(update(REQUESTS).where(here).values(started=self.clock.now()))
 
-    def _occupied(self, connection: Connection, model: str) -> bool:
-        """Whether a run is under way, or about to be, as this transaction sees it."""
-        runs = select(RUNS.c.id).where(RUNS.c.model == model, RUNS.c.status.not_in(ENDED))
+    def _moved_on(self, connection: Connection, model: str, state: GovernorState) -> bool:
+        """Whether a run is under way, about to be, or was begun since `state` was looked up, as this transaction sees.
+
+        Another worker may have been there in between; then the next tick looks again.
+        """
+        runs = select(RUNS.c.id).where(RUNS.c.model == model)
+        under_way = runs.where(RUNS.c.status.not_in(ENDED))
         coming = select(REQUESTS.c.id).where(REQUESTS.c.model == model, _COMING)
-        return any(connection.execute(query.limit(1)).first() is not None for query in (runs, coming))
+        if any(connection.execute(query.limit(1)).first() is not None for query in (under_way, coming)):
+            return True
+        newest = connection.execute(runs.order_by(RUNS.c.created.desc(), RUNS.c.id.desc()).limit(1)).scalar()
+        return newest is not None and newest != state.newest_run
 
     def _facts(
         self, declaration: Declaration, champion: ModelVersion | None, source: SourceState | None
     ) -> GovernorState:
-        model, now = declaration.name, self.clock.now()
-        rollout = self.rollouts.active(model)
-        runs = self.journal.runs(model=model, limit=declaration.governor.per_week + 1)
-        busy = next((run for run in runs if run.status not in ENDED), None)
-        finished = [run.finished for run in runs if run.finished is not None]
-        learner = champion if champion and champion.origin == "trained" else None
-        learned = {learner.dataset: f"version {learner.number}"} if learner else {}
-        trained = (run for run in runs if run.status in ("succeeded", "refused") and "imported" not in run.data)
-        last = next(trained, None)
-        if last is not None and (digest := self._dataset(last.id).get("digest")):
-            learned.setdefault(digest, last.id)
-        return GovernorState(
-            now=now,
-            policy=declaration.governor,
-            busy=busy.id if busy else None,
-            rollout=f"the rollout of version {rollout.version}" if rollout else None,
-            last_finished=max(finished, default=None),
-            recent_runs=sum(run.created > now - WEEK for run in runs),
-            champion=champion.number if champion else None,
-            champion_until=learner.trained_until if learner else None,
-            learned=learned,
-            source=source,
+        with self.state.read() as connection:
+            here = BREAKERS.c.model == declaration.name
+            reset: datetime | None = connection.execute(select(BREAKERS.c.reset).where(here)).scalar()
+        return look_around(
+            declaration,
+            champion,
+            source,
+            journal=self.journal,
+            rollouts=self.rollouts,
+            reset=reset,
+            now=self.clock.now(),
         )
 
     def _rows_of(self, champion: ModelVersion | None) -> int:
         """How many rows the dataset version held that the champion's run took; what it learned from, where unknown."""
         if champion is None:
             return 0
-        return int(self._dataset(champion.run).get("rows", champion.trained_rows))
-
-    def _dataset(self, run: str) -> dict[str, Any]:
-        taken = (stage.result for stage in self.journal.stages(run) if stage.name == "dataset_version")
-        return next(taken, None) or {}
+        return int(dataset_of(champion.run, self.journal).get("rows", champion.trained_rows))
 
     def _seen(self, model: str, cron: str) -> Any:
         here = (SCHEDULES.c.model == model) & (SCHEDULES.c.cron == cron)

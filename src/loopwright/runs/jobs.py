@@ -9,7 +9,7 @@ from typing import Any, TypeVar, get_args
 from loopwright.core.clock import Clock
 from loopwright.core.codec import from_json, from_plain, to_json, to_plain
 from loopwright.errors import JobError, NotFoundError, error_named
-from loopwright.ports.compute import Compute, JobDocument, JobKind, JobResult, job_key
+from loopwright.ports.compute import Compute, JobDocument, JobKind, JobResult, JobStatus, job_key
 from loopwright.ports.storage import Storage
 from loopwright.runs.records import Run
 from loopwright.runs.service import TakenOverError
@@ -58,20 +58,33 @@ class Jobs:
         """
         done = self._result(job_id)
         if done is None:
-            document = JobDocument(
-                id=job_id,
-                kind=kind,
-                model=model,
-                task=to_plain(task),
-                code=code,
-                module=module,
-                memory_mb=self.memory_mb,
-            )
-            self.storage.put(job_key(job_id, "document.json"), to_json(document))
-            done = self._wait(job_id, self.compute.submit(job_id), progress)
-        if done.error is not None:
-            raise error_named(done.error)(done.message, remedy=done.remedy)
-        return from_plain(done.result, result)  # type: ignore[no-any-return]
+            handle = self.start(job_id, kind, model, task, code=code, module=module)
+            done = self._wait(job_id, handle, progress)
+        return _given(done, result)
+
+    def start(self, job_id: str, kind: JobKind, model: str, task: Any, *, code: str | None, module: str | None) -> str:
+        """Start the job and do not wait for it; returns its handle. One that runs under this id is left to run."""
+        document = JobDocument(
+            id=job_id,
+            kind=kind,
+            model=model,
+            task=to_plain(task),
+            code=code,
+            module=module,
+            memory_mb=self.memory_mb,
+        )
+        self.storage.put(job_key(job_id, "document.json"), to_json(document))
+        return self.compute.submit(job_id)
+
+    def look(self, job_id: str, handle: str, result: type[T]) -> T | None:
+        """The result of a job that was started; None while it runs. Raises what `run` raises."""
+        done = self._result(job_id)
+        if done is None:
+            status = self.compute.poll(handle)
+            if status.state == "running":
+                return None
+            done = self._left(job_id, status)
+        return _given(done, result)
 
     def log(self, job_id: str) -> str:
         """What the job has printed."""
@@ -97,6 +110,10 @@ class Jobs:
         except BaseException:
             self.compute.cancel(handle)
             raise
+        return self._left(job_id, status)
+
+    def _left(self, job_id: str, status: JobStatus) -> JobResult:
+        """What a job that has ended left behind. Raises `JobError` where it left nothing."""
         if (done := self._result(job_id)) is not None:
             return done
         reason = status.reason or f"it {status.state} without leaving a result"
@@ -114,3 +131,9 @@ class Jobs:
         except NotFoundError:
             return "starting", 0.0
         return str(text), float(done)
+
+
+def _given(done: JobResult, result: type[T]) -> T:
+    if done.error is not None:
+        raise error_named(done.error)(done.message, remedy=done.remedy)
+    return from_plain(done.result, result)  # type: ignore[no-any-return]
