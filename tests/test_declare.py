@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from loopwright import BlueGreen, Canary, Drift, Gate, Governor, Model, NewData, Replay, Schedule, Split, Threshold
+from loopwright import (
+    BlueGreen,
+    Canary,
+    Decay,
+    Drift,
+    Gate,
+    Governor,
+    Model,
+    NewData,
+    Replay,
+    Schedule,
+    Split,
+    Threshold,
+)
 from loopwright.errors import DeclarationError
 
 
@@ -108,3 +121,28 @@ def test_functions_are_declared_by_decorators_and_once() -> None:
     assert one.tuning.trials == 3
     with pytest.raises(DeclarationError, match="declared twice"):
         one.features(features)
+
+
+@pytest.mark.parametrize(
+    ("decay", "said"),
+    [
+        ({"metric": "goodness"}, "does not exist"),
+        ({"margin": 1.0}, "margin"),
+        ({"confidence": 0.3}, "confidence"),
+        ({"coverage": 0.0}, "coverage"),
+        ({"min_rows": 0}, "min_rows"),
+        ({"window": "soon"}, "window"),
+    ],
+)
+def test_a_decay_that_cannot_be_watched_is_refused(decay, said):
+    with pytest.raises(DeclarationError, match=said):
+        Decay(**decay)
+
+
+def test_a_decay_is_of_a_metric_that_the_task_has():
+    with pytest.raises(DeclarationError, match="watched in rmse"):
+        Model("m", source="s", target="y", task="binary", decay=Decay("rmse"))
+
+
+def test_the_decay_that_asks_for_a_retrain_is_the_one_that_is_watched():
+    assert Model("m", source="s", target="y", retrain=[Decay(margin=0.2)]).declaration.decay.margin == 0.2

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import pairwise
-from typing import Any, Literal, TypeVar
+from typing import Any, ClassVar, Literal, TypeVar, get_args
 
 from loopwright.core.calendar import never_ends, parse_freeze, parse_zone
 from loopwright.core.clock import parse_duration
@@ -16,6 +16,7 @@ from loopwright.core.ids import NAME
 from loopwright.errors import DeclarationError
 
 TaskName = Literal["binary", "multiclass", "regression"]
+ABMetric = Literal["quality", "errors"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 _CLASSES: tuple[TaskName, ...] = ("binary", "multiclass")
@@ -93,17 +94,21 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """Shift traffic to the challenger by `steps` (percent), guarding errors and latency at each.
+    """Shift traffic to the challenger by `steps` (percent), guarding errors, latency and quality at each.
 
-    A step lasts at least `interval` and until the challenger has answered `min_requests`; it aborts when the
-    challenger's error rate or p99 latency is significantly worse than the champion's.
+    A step lasts at least `interval` and until the challenger has answered `min_requests`. The rollout aborts when the
+    challenger surely fails more often, is surely more than `max_latency_ratio` times slower, or, as outcomes come,
+    surely predicts worse; with `max_shift` also when its predictions are surely distributed differently, by at least so
+    great a population stability index. An equal challenger is aborted with chance `alpha` at most, in all steps together.
     """
 
     steps: tuple[int, ...] = (10, 50, 100)
     interval: str = field(default="1m", kw_only=True)
     min_requests: int = field(default=50, kw_only=True)
     max_latency_ratio: float = field(default=2.0, kw_only=True)
+    max_shift: float | None = field(default=None, kw_only=True)
     patience: str = field(default="1d", kw_only=True)
+    alpha: float = field(default=0.01, kw_only=True)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "steps", tuple(self.steps))
@@ -122,7 +127,9 @@ class BlueGreen:
     interval: str = field(default="1m", kw_only=True)
     min_requests: int = field(default=50, kw_only=True)
     max_latency_ratio: float = field(default=2.0, kw_only=True)
+    max_shift: float | None = field(default=None, kw_only=True)
     patience: str = field(default="1d", kw_only=True)
+    alpha: float = field(default=0.01, kw_only=True)
 
     @property
     def steps(self) -> tuple[int, ...]:
@@ -132,7 +139,114 @@ class BlueGreen:
         _check_pace("BlueGreen", self)
 
 
-RolloutPolicy = Canary | BlueGreen
+@dataclass(frozen=True, slots=True)
+class Rolling:
+    """Weights that rise evenly, in `parts`, with a pause of `interval` at each; guarded as a `Canary` is."""
+
+    parts: int = 5
+    interval: str = field(default="1m", kw_only=True)
+    min_requests: int = field(default=50, kw_only=True)
+    max_latency_ratio: float = field(default=2.0, kw_only=True)
+    max_shift: float | None = field(default=None, kw_only=True)
+    patience: str = field(default="1d", kw_only=True)
+    alpha: float = field(default=0.01, kw_only=True)
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        return tuple(round(100 * part / self.parts) for part in range(1, self.parts + 1))
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.parts <= 100:
+            raise DeclarationError(f"Rolling has {self.parts} parts", remedy="write a number from 1 to 100")
+        _check_pace("Rolling", self)
+
+
+@dataclass(frozen=True, slots=True)
+class ABTest:
+    """The challenger gets `share` percent until it has surely won or lost, for `horizon` at most.
+
+    It is compared by `metric`: `quality`, the loss of its predictions once outcomes are known, or `errors`, its share
+    of failed requests. Where it surely does better it is promoted; a challenger that is no better wins with chance
+    `alpha` at most, however often one looks. At the horizon, undecided, `otherwise` has it. It is guarded as a `Canary`
+    is, and aborted too where the traffic is surely not split as it should be. `interval` is the shortest it may last.
+    """
+
+    share: int = 50
+    horizon: str = field(default="14d", kw_only=True)
+    metric: ABMetric = field(default="quality", kw_only=True)
+    otherwise: Literal["champion", "challenger"] = field(default="champion", kw_only=True)
+    interval: str = field(default="1h", kw_only=True)
+    min_requests: int = field(default=50, kw_only=True)
+    max_latency_ratio: float = field(default=2.0, kw_only=True)
+    max_shift: float | None = field(default=None, kw_only=True)
+    alpha: float = field(default=0.01, kw_only=True)
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        return (self.share,)
+
+    @property
+    def patience(self) -> str:
+        return self.horizon
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.share <= 99:
+            raise DeclarationError(f"ABTest gives the challenger {self.share} %", remedy="write 1 to 99")
+        if self.metric not in get_args(ABMetric):
+            raise DeclarationError(f"ABTest compares by {self.metric!r}", remedy=_one_of(get_args(ABMetric)))
+        if self.otherwise not in ("champion", "challenger"):
+            raise DeclarationError(
+                f"ABTest leaves it to {self.otherwise!r}", remedy=_one_of(("champion", "challenger"))
+            )
+        _check_pace("ABTest", self)
+
+
+@dataclass(frozen=True, slots=True)
+class Shadow:
+    """The challenger predicts a copy of `share` percent of the answered requests, and nobody gets its answers.
+
+    After `interval` and `min_requests`, unless it fails surely more often than the champion, a person is asked
+    (`then="approval"`) or it is promoted (`then="promote"`). `loopwright rollout compare` shows how its answers differ.
+    """
+
+    share: int = 100
+    interval: str = field(default="1h", kw_only=True)
+    min_requests: int = field(default=50, kw_only=True)
+    then: Literal["approval", "promote"] = field(default="approval", kw_only=True)
+    patience: str = field(default="7d", kw_only=True)
+    alpha: float = field(default=0.01, kw_only=True)
+    max_latency_ratio: ClassVar[float] = 2.0
+    max_shift: ClassVar[float | None] = None
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        return (self.share,)
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.share <= 100:
+            raise DeclarationError(f"Shadow gets a copy of {self.share} %", remedy="write 1 to 100")
+        if self.then not in ("approval", "promote"):
+            raise DeclarationError(f"after Shadow comes {self.then!r}", remedy=_one_of(("approval", "promote")))
+        _check_pace("Shadow", self)
+
+
+RolloutPolicy = Canary | BlueGreen | Rolling | ABTest | Shadow
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """Which `share` of the predictions servers keep, and the columns that they `redact` from what they keep.
+
+    Less than all makes drift reports, replays and quality less sure; outcomes are known of captured predictions only.
+    """
+
+    share: float = 1.0
+    redact: tuple[str, ...] = field(default=(), kw_only=True)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "redact", _names("Capture", "redact", self.redact))
+        if not 0 <= self.share <= 1:
+            raise DeclarationError(f"Capture keeps a share of {self.share}", remedy="write a share from 0 to 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +304,38 @@ class Drift:
             )
 
 
-Trigger = NewData | Schedule | Drift
+@dataclass(frozen=True, slots=True)
+class Decay:
+    """How live quality is watched, and in `retrain=` that a loss of it asks for a retrain.
+
+    A window is judged once the outcomes of a share of `coverage` of its predictions have come, and of `min_rows`. It
+    has decayed where `metric` (the gate's, if not given) is surely, at `confidence`, worse than on the test rows by
+    more than `margin`, a share of the figure there; or where losses have surely risen by as much over several windows.
+    """
+
+    metric: str | None = None
+    margin: float = field(default=0.1, kw_only=True)
+    confidence: float = field(default=0.99, kw_only=True)
+    window: str = field(default="1d", kw_only=True)
+    coverage: float = field(default=0.8, kw_only=True)
+    min_rows: int = field(default=100, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.metric is not None and self.metric not in METRICS:
+            raise DeclarationError(
+                f"Decay names the metric {self.metric!r}, which does not exist", remedy=_one_of(METRICS)
+            )
+        _share("Decay margin", self.margin)
+        _duration("Decay window", self.window)
+        if not 0.5 <= self.confidence < 1:
+            raise DeclarationError(f"Decay confidence is {self.confidence}", remedy="write a share from 0.5 to below 1")
+        if not 0 < self.coverage <= 1:
+            raise DeclarationError(f"Decay coverage is {self.coverage}", remedy="write a share above 0, up to 1")
+        if self.min_rows < 1:
+            raise DeclarationError(f"Decay min_rows is {self.min_rows}", remedy="write 1 or more")
+
+
+Trigger = NewData | Schedule | Drift | Decay
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,9 +443,11 @@ class Alerts:
     """
 
     drift: AlertRule = AlertRule()
+    joint: AlertRule = AlertRule()
     performance: AlertRule = AlertRule()
     quality: AlertRule = AlertRule()
     volume: AlertRule = AlertRule()
+    freshness: AlertRule = AlertRule()
     errors: AlertRule = AlertRule(recover=2)
     latency: AlertRule = AlertRule(after=2, recover=2)
     capture: AlertRule = AlertRule(recover=2)
@@ -382,12 +529,15 @@ class Declaration:
     rollout: RolloutPolicy = field(default_factory=Canary)
     retrain: tuple[Trigger, ...] = ()
     drift: Drift = field(default_factory=Drift)
+    decay: Decay = field(default_factory=Decay)
     governor: Governor = field(default_factory=Governor)
     alerts: Alerts = field(default_factory=Alerts)
     split: Split = field(default_factory=Split)
     threshold: Threshold = field(default_factory=lambda: Threshold(0.5))
     refit: bool = True
     redact: tuple[str, ...] = ()
+    capture_share: float = 1.0
+    sticky_by: str | None = None
     trust: tuple[str, ...] = ()
     seed: int = 0
 
@@ -403,6 +553,10 @@ class Declaration:
                 remedy=f"choose a name that does not end in {STAGING}",
             )
         columns = {"time": self.time, "key": self.key}
+        if self.sticky_by == self.target:
+            raise DeclarationError(
+                f"{self.name}: sticky_by is the target {self.target!r}", remedy="name a column that requests have"
+            )
         for role, column in columns.items():
             if column == self.target:
                 raise DeclarationError(
@@ -461,7 +615,8 @@ class Model:
     """A model, as its user declares it: a source, a target, and as many of the three functions as are needed.
 
     `Model("churn", source="churn.csv", target="Churn")` alone is a whole model. `trust` names features that may all but
-    equal the target, because they are known when predicting. Raises `DeclarationError`.
+    equal the target, because they are known when predicting. During a rollout the same version answers all requests
+    that have the same value in the column `sticky_by`. Raises `DeclarationError`.
     """
 
     def __init__(
@@ -484,12 +639,15 @@ class Model:
         rollout: RolloutPolicy | None = None,
         retrain: Iterable[Trigger] = (),
         drift: Drift | None = None,
+        decay: Decay | None = None,
         governor: Governor | None = None,
         alerts: Alerts | None = None,
         split: Split | None = None,
         threshold: Threshold | None = None,
         refit: bool = True,
         redact: Iterable[str] = (),
+        capture: Capture | None = None,
+        sticky_by: str | None = None,
         trust: Iterable[str] = (),
         seed: int = 0,
     ) -> None:
@@ -512,12 +670,15 @@ class Model:
             rollout=rollout or Canary(),
             retrain=triggers,
             drift=drift or next((one for one in triggers if isinstance(one, Drift)), Drift()),
+            decay=decay or next((one for one in triggers if isinstance(one, Decay)), Decay()),
             governor=governor or Governor(),
             alerts=alerts or Alerts(),
             split=split or Split(),
             threshold=threshold or Threshold(0.5),
             refit=refit,
-            redact=_names(name, "redact", redact),
+            redact=tuple(dict.fromkeys((*_names(name, "redact", redact), *(capture.redact if capture else ())))),
+            capture_share=capture.share if capture else 1.0,
+            sticky_by=sticky_by,
             trust=_names(name, "trust", trust),
             seed=seed,
         )
@@ -565,6 +726,12 @@ def check_task(declaration: Declaration, task: TaskName) -> None:
     if metric is not None and task not in METRICS[metric][0]:
         fitting = [one for one, (tasks, _) in METRICS.items() if task in tasks]
         raise DeclarationError(f"{name}: the gate is on {metric}, but the task is {task}", remedy=_one_of(fitting))
+    decay = declaration.decay.metric
+    if decay is not None and task not in METRICS[decay][0]:
+        raise DeclarationError(
+            f"{name}: decay is watched in {decay}, but the task is {task}",
+            remedy=_one_of(one for one, (tasks, _) in METRICS.items() if task in tasks),
+        )
     if task != "binary" and declaration.positive is not None:
         raise DeclarationError(
             f"{name}: positive is {declaration.positive!r}, but the task is {task}",
@@ -578,6 +745,12 @@ def check_task(declaration: Declaration, task: TaskName) -> None:
 
 
 def _check_pace(policy: str, declared: RolloutPolicy) -> None:
+    if not 0 < declared.alpha <= 0.5:
+        raise DeclarationError(f"{policy} alpha is {declared.alpha}", remedy="write a chance such as 0.01")
+    if declared.max_shift is not None and declared.max_shift <= 0:
+        raise DeclarationError(
+            f"{policy} max_shift is {declared.max_shift}", remedy="write an index above 0, such as 0.25, or None"
+        )
     _duration(f"{policy} interval", declared.interval)
     _duration(f"{policy} patience", declared.patience)
     if declared.min_requests < 0:

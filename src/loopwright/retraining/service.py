@@ -15,7 +15,7 @@ from loopwright.core.codec import to_plain
 from loopwright.core.decision import Decision, Reason
 from loopwright.core.event import Event
 from loopwright.core.ids import derived_id
-from loopwright.declare import Declaration, Drift, NewData, Schedule
+from loopwright.declare import Decay, Declaration, Drift, NewData, Schedule
 from loopwright.errors import ConflictError, LoopwrightError, NotFoundError
 from loopwright.monitoring.store import findings
 from loopwright.registry.records import ModelVersion
@@ -32,7 +32,7 @@ from loopwright.retraining.records import (
 )
 from loopwright.retraining.rules import clear, govern, status_after
 from loopwright.retraining.store import BREAKERS, REQUESTS, SCHEDULES, request_of
-from loopwright.retraining.triggers import by_drift, by_hand, by_new_data, by_schedule
+from loopwright.retraining.triggers import by_decay, by_drift, by_hand, by_new_data, by_schedule
 from loopwright.retraining.worth import wants_backtest
 from loopwright.rollout.service import Rollouts
 from loopwright.runs.records import ENDED
@@ -190,6 +190,11 @@ class Retraining:
                     self.state, model=model, version=champion.number, kind="drift", failed_only=True, limit=1
                 )
                 asked = by_drift(failed[0], champion, now) if failed else None
+            elif isinstance(trigger, Decay) and champion is not None:
+                failed = findings(
+                    self.state, model=model, version=champion.number, kind="performance", failed_only=True, limit=1
+                )
+                asked = by_decay(failed[0], champion, now) if failed else None
             if asked is not None:
                 yield asked
 

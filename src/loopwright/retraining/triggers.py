@@ -56,6 +56,11 @@ def by_drift(finding: Finding, champion: ModelVersion, now: datetime) -> Retrain
     return _request(finding.model, "drift", finding.id, finding.decision.because(), champion, now)
 
 
+def by_decay(finding: Finding, champion: ModelVersion, now: datetime) -> RetrainRequest:
+    """A request for a window in which the champion predicted worse than it did on its test rows."""
+    return _request(finding.model, "decay", finding.id, finding.decision.because(), champion, now)
+
+
 def by_hand(
     model: str, *, actor: str, reason: str, champion: ModelVersion | None, now: datetime, force: bool
 ) -> RetrainRequest:
