@@ -24,7 +24,7 @@ from pydantic_settings import SettingsError as UnreadableError
 from loopwright.errors import SettingsError
 
 FILE = "loopwright.toml"
-SECRETS = ("token", "endpoint_tokens")
+SECRETS = ("token", "endpoint_tokens", "notify")
 """Settings that are shown nowhere."""
 
 
@@ -85,7 +85,17 @@ class Settings(BaseSettings):
     window_seconds: float = Field(60.0, gt=0, description="How long a window of the traffic's summaries is.")
     tick_seconds: float = Field(1.0, gt=0, description="How often the platform looks at what is due.")
     lease_seconds: float = Field(30.0, gt=1, description="How long a silent worker keeps its run.")
-    notify: tuple[str, ...] = Field((), description="Where alerts go: Apprise URLs, besides the log.")
+    notify: tuple[str, ...] | dict[str, str | tuple[str, ...]] = Field(
+        (),
+        description="Where alerts go, besides the log: Apprise URLs, or destinations by name and the URLs of each.",
+    )
+    public_url: str = Field(
+        "", description="Where people reach the control API, for links in notices; empty: they have none."
+    )
+    core_hour_price: float | None = Field(
+        None, ge=0, description="What an hour of one core costs, for the cost of training in reports; none: not said."
+    )
+    currency: str = Field("", description="The currency of that price, such as EUR.")
     allow_pickle: bool = Field(True, description="Whether bundles that hold pickles may be opened.")
     keep_days: float = Field(90.0, gt=0, description="How long captures, summaries and job files are kept.")
     keep_versions: int = Field(20, ge=2, description="How many bundles of a model are kept beside those in use.")
@@ -97,6 +107,13 @@ class Settings(BaseSettings):
         if not self.storage:
             return str(root / self.home / "store")
         return self.storage if "://" in self.storage else str(root / self.storage)
+
+    @property
+    def destinations(self) -> dict[str, tuple[str, ...]]:
+        """The URLs of each destination. In a list each URL is one, named by its kind and place, such as `slack-2`."""
+        if isinstance(self.notify, dict):
+            return {name: (urls,) if isinstance(urls, str) else urls for name, urls in self.notify.items()}
+        return {f"{url.partition(':')[0][:50]}-{place}": (url,) for place, url in enumerate(self.notify, start=1)}
 
     def tls_files(self, root: Path) -> tuple[Path | None, Path | None]:
         """The certificate and its key."""
@@ -120,8 +137,8 @@ def load_settings(root: Path, environment: str | None = None, overrides: dict[st
         ) from None
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        remedy = f"mend it in {FILE} or in LOOPWRIGHT_{str(first['loc'][0]).upper()}"
+        field = ".".join(str(part) for part in first["loc"] if "[" not in str(part))  # no types, of which it may be one
+        remedy = f"mend it in {FILE} or in LOOPWRIGHT_{str(first['loc'][0]).upper()} (several values: as JSON)"
         if first["type"] == "extra_forbidden":
             remedy = f"the settings are: {', '.join(Settings.model_fields)}"
         found = "***" if first["loc"][0] in SECRETS else repr(first.get("input"))

@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -82,12 +82,16 @@ def masked(name: str, value: Any) -> str:
     """A setting as it may be shown: no token, no password, of an alert's destination its kind only."""
     if name == "endpoint_tokens":
         return ", ".join(f"{endpoint}: ***" for endpoint in value)
+    if name == "notify":
+        return ", ".join(f"{one}: ***" for one in value) if isinstance(value, dict) else _kinds(value)
     if name in SECRETS:
         return "***"
-    if name == "notify":
-        return ", ".join(f"{one.partition('://')[0]}://***" for one in value)
     text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
     return re.sub(r"//([^/@:\s]*):[^/@\s]*@", r"//\1:***@", text)
+
+
+def _kinds(urls: Iterable[str]) -> str:
+    return ", ".join(f"{one.partition('://')[0]}://***" for one in urls)
 
 
 def disk(platform: Platform) -> Iterator[Check]:

@@ -10,7 +10,7 @@ import getpass
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,10 +19,12 @@ from typing import Any
 from loopwright.adapters.obstore.storage import open_storage
 from loopwright.core.clock import Clock, SystemClock
 from loopwright.errors import LoopwrightError
+from loopwright.monitoring.alerting import Alerting
 from loopwright.monitoring.service import Monitors
+from loopwright.monitoring.telling import LOG
 from loopwright.ports.compute import Compute
 from loopwright.ports.hosting import Hosting
-from loopwright.ports.notifier import Notifier
+from loopwright.ports.notifier import Notice, Notifier
 from loopwright.ports.storage import Storage
 from loopwright.ports.tracking import Tracking
 from loopwright.project import DeclaredModel, Project, read_declared
@@ -150,11 +152,19 @@ class Platform:
         return self.home / "mlflow" / "artifacts"
 
     @cached_property
-    def notifiers(self) -> Sequence[Notifier]:
-        log = load_adapter("loopwright.adapters.local.notifier").LogNotifier(self.home)
-        if not self.settings.notify:
-            return [log]
-        return [log, load_adapter("loopwright.adapters.apprise.notifier").AppriseNotifier(self.settings.notify)]
+    def alerting(self) -> Alerting:
+        return Alerting(self.state, self.clock, link=self.settings.public_url)
+
+    @cached_property
+    def destinations(self) -> Mapping[str, Notifier]:
+        """Whom alerts are told to, by name: the log, and what the setting `notify` names."""
+        made: dict[str, Notifier] = {LOG: load_adapter("loopwright.adapters.local.notifier").LogNotifier(self.home)}
+        for name, urls in self.settings.destinations.items():
+            try:
+                made[name] = load_adapter("loopwright.adapters.apprise.notifier").AppriseNotifier(urls)
+            except LoopwrightError as error:  # one that cannot be reached keeps no other waiting
+                made[name] = Unreachable(error)
+        return made
 
     @property
     def inference_url(self) -> str:
@@ -169,6 +179,16 @@ class Platform:
     def close(self) -> None:
         if "state" in self.__dict__:
             self.state.close()
+
+
+@dataclass(frozen=True)
+class Unreachable:
+    """`ports.Notifier` for a destination that cannot be made: it refuses with the reason."""
+
+    error: LoopwrightError
+
+    def send(self, notice: Notice) -> None:
+        raise self.error
 
 
 def _login_name() -> str:

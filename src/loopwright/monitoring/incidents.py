@@ -1,71 +1,128 @@
-"""What is news to people: from findings, runs and rollouts to the alert they open, or the words that close it."""
+"""What a rule is told by findings, runs and rollouts, and when that opens or closes its alert."""
 
 from __future__ import annotations
 
-from loopwright.core.ids import derived_id
-from loopwright.monitoring.records import Alert, Finding
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from loopwright.declare import AlertRule
+from loopwright.monitoring.records import Finding, FindingKind, RuleName, Severity
 from loopwright.monitoring.rules import severity
 from loopwright.rollout.records import Rollout
 from loopwright.runs.records import Run
-
-News = Alert | str | None
-"""An alert to open if none of its rule is open; or why an open one is over; or nothing either way."""
 
 GUARDS = ("errors", "latency", "enough")
 """The reasons for which a rollout aborts by itself; a person who aborted one knows."""
 
 
-def finding_news(finding: Finding) -> News:
-    """A failed finding opens its kind's alert; a judged one that passed closes it."""
-    text = finding.decision.because()
-    if finding.passed:
-        return text if finding.judged else None
-    what = {"drift": "traffic has drifted", "quality": "inputs are broken", "errors": "requests fail"}
-    return Alert(
-        id=derived_id("alert", finding.id),
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Signal:
+    """One window (or run, or rollout) as a rule sees it: good or bad, in words, and the id of what shows it.
+
+    `once` names what is counted once, where that is not the evidence itself.
+    """
+
+    model: str
+    rule: RuleName
+    passed: bool
+    text: str
+    evidence: str
+    at: datetime
+    severity: Severity = "warning"
+    title: str = ""
+    version: int | None = None
+    once: str = ""
+
+    @property
+    def key(self) -> str:
+        return self.once or self.evidence
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Streak:
+    """How many signals in a row were bad or good, since `version` is champion; `last` is what was counted last."""
+
+    failing: int = 0
+    passing: int = 0
+    version: int | None = None
+    last: str = ""
+
+
+def counted(streak: Streak, signal: Signal) -> Streak:
+    """The streak with one signal more. Another version's begins anew."""
+    here = streak if streak.version == signal.version else Streak(version=signal.version)
+    if signal.passed:
+        return replace(here, failing=0, passing=here.passing + 1, last=signal.key)
+    return replace(here, failing=here.failing + 1, passing=0, last=signal.key)
+
+
+def turn(streak: Streak, rule: AlertRule, *, is_open: bool) -> Literal["open", "close"] | None:
+    """What the streak does to the rule's alert: hysteresis, so that what flickers is one incident, or none."""
+    if is_open:
+        return "close" if streak.passing >= rule.recover else None
+    return "open" if streak.failing >= rule.after else None
+
+
+def finding_signal(finding: Finding) -> Signal | None:
+    """Nothing where the window had too little in it to be judged, and passed."""
+    if finding.passed and not finding.judged:
+        return None
+    return Signal(
         model=finding.model,
         rule=finding.kind,
-        severity=severity(finding),
-        title=f"{finding.model} version {finding.version}: {what.get(finding.kind, 'answers take long')}",
-        text=text,
+        passed=finding.passed,
+        text=finding.decision.because(),
         evidence=finding.id,
+        at=finding.at,
+        severity="critical" if finding.kind == "performance" else severity(finding),
+        title=f"{finding.model} version {finding.version}: {_WHAT[finding.kind]}",
         version=finding.version,
-        opened=finding.at,
     )
 
 
-def run_news(run: Run) -> News:
-    """A run that failed or was refused opens an alert; one that succeeded closes it."""
-    if run.status == "succeeded":
-        return f"{run.id} succeeded"
-    if run.status not in ("failed", "refused") or run.finished is None:
+def run_signal(run: Run) -> Signal | None:
+    """Nothing of runs that were cancelled, or have not ended."""
+    if run.status not in ("succeeded", "failed", "refused") or run.finished is None:
         return None
-    return Alert(
-        id=derived_id("alert", run.id, run.attempt),
+    return Signal(
         model=run.model,
         rule="run",
+        passed=run.status == "succeeded",
+        text=f"{run.id}: {run.summary or run.status}",
+        evidence=run.id,
+        at=run.finished,
         severity="critical" if run.status == "failed" else "warning",
         title=f"{run.model}: a run {'failed' if run.status == 'failed' else 'was refused'}",
-        text=f"{run.id}: {run.summary}",
-        evidence=run.id,
-        opened=run.finished,
+        once=f"{run.id} {run.attempt}",
     )
 
 
-def rollout_news(rollout: Rollout) -> News:
-    """A rollout that its guards aborted opens an alert; a promotion closes it."""
-    if rollout.status == "promoted":
-        return f"version {rollout.version} was promoted"
+def rollout_signal(rollout: Rollout) -> Signal | None:
+    """Nothing of rollouts that a person ended."""
     failed = [reason.text for reason in rollout.reasons if reason.finding == "fail" and reason.rule in GUARDS]
-    if rollout.status != "aborted" or rollout.finished is None or not failed:
+    promoted, aborted = rollout.status == "promoted", rollout.status == "aborted" and bool(failed)
+    if rollout.finished is None or not (promoted or aborted):
         return None
-    return Alert(
-        id=derived_id("alert", rollout.id),
+    return Signal(
         model=rollout.model,
         rule="rollout",
-        severity="warning",
-        title=f"{rollout.model}: the rollout of version {rollout.version} was aborted",
-        text="; ".join(failed),
+        passed=promoted,
+        text=f"version {rollout.version} was promoted" if promoted else "; ".join(failed),
         evidence=rollout.id,
-        opened=rollout.finished,
+        at=rollout.finished,
+        title=f"{rollout.model}: the rollout of version {rollout.version} was aborted",
     )
+
+
+_WHAT: dict[FindingKind, str] = {
+    "drift": "traffic has drifted",
+    "joint": "rows are unlike the reference's",
+    "performance": "predictions have become worse",
+    "quality": "inputs are broken",
+    "volume": "traffic is not what it usually is",
+    "freshness": "no new rows come",
+    "errors": "requests fail",
+    "latency": "answers take long",
+    "capture": "captures are lost",
+}

@@ -9,7 +9,7 @@ from typing import Literal
 from loopwright.core.decision import Decision
 from loopwright.declare import TaskName
 
-FindingKind = Literal["drift", "joint", "performance", "quality", "volume", "errors", "latency", "capture"]
+FindingKind = Literal["drift", "joint", "performance", "quality", "volume", "freshness", "errors", "latency", "capture"]
 RuleName = FindingKind | Literal["run", "rollout"]
 Severity = Literal["info", "warning", "critical"]
 
@@ -45,6 +45,35 @@ class ColumnDrift:
     weight: float = 0.0
     jensen_shannon: float | None = None
     wasserstein: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JointDrift:
+    """How well a classifier tells current rows from the reference's, on rows that it did not learn from.
+
+    `auc` is the chance that it ranks a current row above one of the reference: 1/2 where nothing changed. `columns` are
+    the shares of what it went by, the greatest first.
+    """
+
+    auc: float
+    p_value: float
+    rows: int
+    was_rows: int
+    columns: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DriftReport:
+    """What is held against what, in words; the columns, worst first; and what the monitor's rules make of them."""
+
+    reference: str
+    current: str
+    exact: bool
+    rows: int
+    was_rows: int
+    columns: tuple[ColumnDrift, ...]
+    joint: JointDrift | None
+    decision: Decision
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,9 +135,9 @@ class Alert:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Silence:
-    """Nobody is told of alerts of `model` ("*": any) and `rule` (None: any) from `since` until `until`, or until lifted.
+    """Nobody is told of alerts of `model` ("*": any) and `rule` (None: any) from `since` to `until`.
 
-    What is still open then is told then.
+    What is still open then, or when the silence is lifted, is told.
     """
 
     id: str

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import accumulate
+from dataclasses import dataclass
+from datetime import timedelta
+from statistics import median
 
 import numpy as np
 
-from loopwright.bundle.records import Reference, ReferenceColumn
 from loopwright.core.decision import Decision, Reason, decide
 from loopwright.declare import Drift
-from loopwright.monitoring.records import ColumnDrift, Finding, Severity
+from loopwright.monitoring.records import ColumnDrift, Finding, JointDrift, Severity
 from loopwright.rollout.evidence import latency_quantile
-from loopwright.statistics.comparison import chi_squared, holm, ks_counts, two_proportions, wilson
-from loopwright.statistics.divergence import psi
+from loopwright.statistics.comparison import holm, two_proportions, unusual_count, wilson
 from loopwright.traffic.predictions import INPUT, OUTPUT
-from loopwright.traffic.summary import LATENCY_EDGES_MS, ColumnCounts, WindowSummary
-
-CARRIED = 0.95
-"""The columns that together carry this share of the model's importance are those that matter, and outputs always do.
-
-Columns that only tell what time it is (a year, a running number) drift for ever; a model that does not lean on them
-need not learn again because of them.
-"""
+from loopwright.traffic.summary import LATENCY_EDGES_MS, WindowSummary
 
 JUMP = 0.05
 """How much greater than the reference's a share of missing or unseen values must be to be called broken."""
@@ -33,6 +25,18 @@ ERROR_LIMIT = 0.02
 
 SLOW_RATIO, SLOW_MS = 2.0, 5.0
 """Latency is too high where p99 surely is (99 %) above this many times the usual one, and by this many milliseconds."""
+
+JOINT_AUC = 0.6
+"""How well rows must be told from the reference's for it to matter: the ROC-AUC of a classifier."""
+
+FEWEST_WEEKS = 4
+"""Weeks that a usual volume is made of, at least."""
+
+FEWEST_GAPS, LONGER = 20, 3
+"""Gaps that are needed to know how long they usually are, and how many times the longest of them is too long."""
+
+LOST_LIMIT = 0.01
+"""The share of answered rows whose capture may be lost: what is learned and judged from captures is off by no more."""
 
 ENOUGH_REQUESTS = 20
 """Fewer requests than this say nothing of errors or latency."""
@@ -46,39 +50,53 @@ class Verdict:
     decision: Decision
 
 
-def compare_columns(reference: Reference, window: WindowSummary, drift: Drift) -> tuple[ColumnDrift, ...]:
-    """Each column of the reference against the window's counts on the same bins.
+def judge_drift(columns: Sequence[ColumnDrift], rows: int, drift: Drift, basis: Reason | None = None) -> Verdict:
+    """Whether the window has drifted: in a prediction, or in inputs that weigh enough together.
 
-    PSI, and a test at `drift.alpha` corrected over the columns (Holm, 1979): Kolmogorov-Smirnov at the bins' edges for
-    numbers, chi² for categories. A column has drifted where both say so.
+    An input weighs its share of all inputs' importance. Drift fails where the weights of the drifted inputs come to
+    `drift.weight` or more: what the model hardly leans on may drift as it likes, one by one. `basis` says what the
+    columns were held against.
     """
-    matters = _mattering(reference.columns)
-    compared = [
-        _compare(column, window.columns[column.name], column.name in matters)
-        for column in reference.columns
-        if column.name in window.columns
-    ]
-    tested = [one for one in compared if one.p_value is not None]
-    p_values = holm(np.array([one.p_value for one in tested], dtype=np.float64)).tolist()
-    corrected = dict(zip((one.column for one in tested), p_values, strict=True))
-    return tuple(_judge(one, corrected.get(one.column), drift) for one in compared)
-
-
-def judge_drift(columns: Sequence[ColumnDrift], rows: int, drift: Drift) -> Verdict:
-    """Whether the window has drifted: in a column that matters, or in a prediction."""
     short = _too_little(columns, rows, drift)
     if short is not None:
         return short
-    reasons = [_drift_reason(one, drift) for one in sorted(columns, key=lambda one: -(one.psi or 0.0)) if one.drifted]
+    drifted = sorted((one for one in columns if one.drifted), key=lambda one: -(one.psi or 0.0))
+    carried = sum(one.weight for one in drifted)
+    reasons = [_drift_reason(one, drift, carried) for one in drifted]
     if not reasons:
         highest = max((one.psi or 0.0 for one in columns), default=0.0)
         text = f"none of {len(columns)} columns drifted in {rows} rows (highest PSI {highest:.2f})"
         reasons = [Reason(rule="drift", finding="pass", text=text, figures={"rows": float(rows), "psi": highest})]
-    return Verdict(judged=True, decision=decide(reasons))
+    elif any(one.importance for one in drifted):
+        reasons.append(_weight_reason(carried, drift))
+    return Verdict(judged=True, decision=decide([*reasons, *([basis] if basis else [])]))
 
 
-def judge_quality(columns: Sequence[ColumnDrift], rows: int, drift: Drift) -> Verdict:
-    """Whether inputs have become missing, or have values that the reference never showed, far more often than there."""
+def judge_joint(joint: JointDrift | None, drift: Drift) -> Verdict:
+    """Whether rows as a whole are unlike the reference's: a classifier tells them apart, surely and well.
+
+    It catches what no column shows by itself, such as columns that no longer go together.
+    """
+    if joint is None:
+        text = "there are too few rows, or no columns, to tell them apart by"
+        return Verdict(judged=False, decision=decide([Reason(rule="joint", finding="warn", text=text)]))
+    bad = joint.auc >= JOINT_AUC and joint.p_value < drift.alpha
+    by = ", ".join(list(joint.columns)[:3])
+    text = (
+        f"a classifier tells the rows from the reference's with ROC-AUC {joint.auc:.2f} (limit {JOINT_AUC:g}, "
+        f"p = {joint.p_value:.2g})" + (f", by {by}" if by and bad else "")
+    )
+    figures = {"auc": joint.auc, "p": joint.p_value, "rows": float(joint.rows)}
+    reason = Reason(rule="joint", finding="fail" if bad else "pass", text=text, figures=figures)
+    return Verdict(judged=True, decision=decide([reason]))
+
+
+def judge_quality(columns: Sequence[ColumnDrift], rows: int, drift: Drift, *, first: bool = False) -> Verdict:
+    """Whether inputs have become missing, or have values that the reference never showed, far more often than there.
+
+    Where it is the `first` window of a version, inputs that are unlike the evaluation rows at once are warned of: drift
+    takes time, but features that are computed differently when served (training-serving skew) show from the start.
+    """
     short = _too_little(columns, rows, drift)
     if short is not None:
         return short
@@ -91,9 +109,50 @@ def judge_quality(columns: Sequence[ColumnDrift], rows: int, drift: Drift) -> Ve
         if p_value < drift.alpha and jump.now - jump.before >= JUMP
     ]
     if not reasons:
-        text = f"missing and unseen values of {len(inputs)} columns are as in the reference, in {rows} rows"
+        text = f"missing, unseen and outside values of {len(inputs)} columns are as in the reference, in {rows} rows"
         reasons = [Reason(rule="quality", finding="pass", text=text, figures={"rows": float(rows)})]
-    return Verdict(judged=True, decision=decide(reasons))
+    skewed = [_skew_reason(column) for column in inputs if column.drifted and column.matters] if first else []
+    return Verdict(judged=True, decision=decide([*reasons, *skewed]))
+
+
+def judge_volume(asked: int, usual: Sequence[int], drift: Drift) -> Verdict:
+    """Whether far more or fewer requests came than at the same time of earlier weeks, `usual`.
+
+    It fails where the count is half the usual median or less, or twice or more, and chance would have it so less often
+    than `drift.alpha` (see `unusual_count`). Fewer than `FEWEST_WEEKS` weeks say nothing.
+    """
+    tested = unusual_count(asked, np.array(usual)) if len(usual) >= FEWEST_WEEKS else None
+    if tested is None:
+        text = f"{asked:,} requests came; {len(usual)} earlier weeks are known, {FEWEST_WEEKS} are needed to judge that"
+        return Verdict(judged=False, decision=decide([Reason(rule="volume", finding="warn", text=text)]))
+    middle = median(usual)
+    text = f"{asked:,} requests came, {middle:,.0f} usually do at this time of the week (p = {tested.p_value:.2g})"
+    figures = {"requests": float(asked), "usual": float(middle), "weeks": float(len(usual)), "p": tested.p_value}
+    far = (2 * asked <= middle or asked >= 2 * middle) and asked != middle
+    bad = far and tested.p_value < drift.alpha
+    return Verdict(
+        judged=True,
+        decision=decide([Reason(rule="volume", finding="fail" if bad else "pass", text=text, figures=figures)]),
+    )
+
+
+def judge_silence(what: str, silence: timedelta, gaps: Sequence[float]) -> Verdict:
+    """Whether `what` ("requests", "rows") has not come for longer than usual; `gaps` are earlier silences, in seconds.
+
+    It fails where the silence is longer than `LONGER` times the longest of `FEWEST_GAPS` gaps or more. If gaps come in
+    no order, the next is the longest of n + 1 with chance 1 / (n + 1), whatever their distribution.
+    """
+    if len(gaps) < FEWEST_GAPS:
+        text = f"no new {what} for {_length(silence.total_seconds())}; {len(gaps)} earlier gaps say too little of it"
+        return Verdict(judged=False, decision=decide([Reason(rule="silence", finding="warn", text=text)]))
+    longest = max(gaps)
+    bad = silence.total_seconds() > LONGER * longest and silence.total_seconds() > 0
+    text = (
+        f"no new {what} for {_length(silence.total_seconds())}; the longest of {len(gaps)} gaps was {_length(longest)}"
+    )
+    figures = {"silence_s": silence.total_seconds(), "longest_s": longest, "gaps": float(len(gaps))}
+    reason = Reason(rule="silence", finding="fail" if bad else "pass", text=text, figures=figures)
+    return Verdict(judged=True, decision=decide([reason]))
 
 
 def judge_errors(window: WindowSummary) -> Verdict:
@@ -126,6 +185,15 @@ def judge_latency(window: WindowSummary, usual: Sequence[int]) -> Verdict:
     return Verdict(judged=True, decision=decide([reason]))
 
 
+def judge_capture(window: WindowSummary) -> Verdict:
+    """Whether captures are lost: a full count, so its share is no estimate."""
+    share = window.dropped / window.rows if window.rows else 0.0
+    text = f"the captures of {window.dropped} of {window.rows} rows were lost ({share:.1%}, limit {LOST_LIMIT:.0%})"
+    figures = {"rows": float(window.rows), "lost": float(window.dropped), "share": share, "limit": LOST_LIMIT}
+    reason = Reason(rule="capture", finding="fail" if share > LOST_LIMIT else "pass", text=text, figures=figures)
+    return Verdict(judged=window.rows > 0, decision=decide([reason]))
+
+
 def severity(finding: Finding) -> Severity:
     """How loudly a failed finding is told: requests that fail and predictions that drift matter to users at once."""
     predictions = any(column.drifted and column.column.startswith(OUTPUT) for column in finding.columns)
@@ -143,57 +211,32 @@ def _too_little(columns: Sequence[ColumnDrift], rows: int, drift: Drift) -> Verd
     return Verdict(judged=False, decision=decide([reason]))
 
 
-def _mattering(columns: Sequence[ReferenceColumn]) -> set[str]:
-    outputs = {column.name for column in columns if column.name.startswith(OUTPUT)}
-    inputs = sorted((column for column in columns if column.name not in outputs), key=lambda column: -column.importance)
-    total = sum(column.importance for column in inputs)
-    if total <= 0:
-        return {column.name for column in columns}
-    before = accumulate((column.importance / total for column in inputs), initial=0.0)
-    return outputs | {
-        column.name
-        for column, carried in zip(inputs, before, strict=False)
-        if carried < CARRIED and column.importance > 0
+def _drift_reason(column: ColumnDrift, drift: Drift, carried: float) -> Reason:
+    figures = {
+        "psi": column.psi or 0.0,
+        "p": column.p_value or 0.0,
+        "rows": float(column.rows),
+        "weight": column.weight,
     }
-
-
-def _compare(column: ReferenceColumn, counts: ColumnCounts, matters: bool) -> ColumnDrift:
-    rows = sum(counts.bins) + counts.missing + counts.unseen
-    was_rows = sum(column.counts) + column.missing
-    was, now = np.array(column.counts), np.array(counts.bins)
-    comparable, number = len(was) == len(now), column.kind == "number"
-    tested = (ks_counts if number else chi_squared)(was, now) if comparable else None
-    others, was_others = (0, 0) if number else (sum(counts.bins[-1:]), sum(column.counts[-1:]))
-    return ColumnDrift(
-        column=column.name,
-        kind=column.kind,
-        rows=rows,
-        was_rows=was_rows,
-        psi=psi(was, now) if comparable else None,
-        test="ks" if number else "chi2",
-        statistic=tested.statistic if tested else None,
-        p_value=tested.p_value if tested else None,
-        drifted=False,
-        matters=matters,
-        importance=column.importance,
-        missing_share=_share(counts.missing, rows),
-        was_missing=_share(column.missing, was_rows),
-        unseen_share=_share(counts.unseen + others, rows),
-        was_unseen=_share(was_others, was_rows),
-    )
-
-
-def _judge(column: ColumnDrift, p_value: float | None, drift: Drift) -> ColumnDrift:
-    drifted = column.psi is not None and p_value is not None and column.psi >= drift.psi and p_value < drift.alpha
-    return replace(column, p_value=p_value, drifted=drifted)
-
-
-def _drift_reason(column: ColumnDrift, drift: Drift) -> Reason:
-    figures = {"psi": column.psi or 0.0, "p": column.p_value or 0.0, "rows": float(column.rows)}
     text = f"{column.column} drifted: PSI {column.psi:.2f} (limit {drift.psi:g}), p = {column.p_value:.2g}"
-    if column.matters:
+    if column.matters or (column.weight > 0 and carried >= drift.weight):
         return Reason(rule="drift", finding="fail", text=text, figures=figures)
     return Reason(rule="drift", finding="warn", text=f"{text}, but the model hardly uses it", figures=figures)
+
+
+def _weight_reason(carried: float, drift: Drift) -> Reason:
+    """Beside the columns' own reasons: what fails a window fails by them."""
+    text = f"the inputs that drifted carry {carried:.0%} of the model's importance (limit {drift.weight:.0%})"
+    figures = {"weight": carried, "limit": drift.weight}
+    return Reason(rule="weight", finding="fail" if 0 < carried >= drift.weight else "pass", text=text, figures=figures)
+
+
+def _skew_reason(column: ColumnDrift) -> Reason:
+    text = (
+        f"{column.column} is unlike the evaluation rows from the first window on (PSI {column.psi:.2f}): "
+        "is it computed as it was in training?"
+    )
+    return Reason(rule="skew", finding="warn", text=text, figures={"psi": column.psi or 0.0, "weight": column.weight})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -210,6 +253,7 @@ def _jumps(column: ColumnDrift) -> Iterator[_Jump]:
     shares = {
         "missing": (column.missing_share, column.was_missing),
         "unseen": (column.unseen_share, column.was_unseen),
+        "outside": (column.outside_share, column.was_outside),
     }
     for what, (now, before) in shares.items():
         hits, were = round(now * column.rows), round(before * column.was_rows)
@@ -219,7 +263,8 @@ def _jumps(column: ColumnDrift) -> Iterator[_Jump]:
 
 
 def _jump_reason(jump: _Jump) -> Reason:
-    text = f"{jump.column.column} is {jump.what} in {jump.now:.1%} of the rows, in the reference in {jump.before:.1%}"
+    what = "outside the reference's range" if jump.what == "outside" else jump.what
+    text = f"{jump.column.column} is {what} in {jump.now:.1%} of the rows, in the reference in {jump.before:.1%}"
     figures = {"share": jump.now, "was": jump.before, "p": jump.p_value, "rows": float(jump.column.rows)}
     if jump.column.matters:
         return Reason(rule=jump.what, finding="fail", text=text, figures=figures)
@@ -230,5 +275,8 @@ def _p99(counts: Sequence[int]) -> float:
     return latency_quantile(tuple(counts), 0.99) or 0.0
 
 
-def _share(count: int, rows: int) -> float:
-    return count / rows if rows else 0.0
+def _length(seconds: float) -> str:
+    for unit, size in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds:.3g} seconds"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,32 +13,40 @@ from sqlalchemy.engine import Connection
 from loopwright.bundle.records import REFERENCE, Reference
 from loopwright.core.clock import Clock, parse_duration
 from loopwright.core.codec import from_json, to_plain
+from loopwright.core.decision import Reason, decide
 from loopwright.core.event import Event
 from loopwright.core.ids import derived_id
-from loopwright.declare import Declaration
+from loopwright.declare import SEASONS, Alerts, Declaration, Drift, NewData
 from loopwright.errors import BundleError, LoopwrightError, NotFoundError
-from loopwright.monitoring.alerts import settle, tell_alerts
-from loopwright.monitoring.incidents import News, finding_news, rollout_news, run_news
-from loopwright.monitoring.records import Alert, AlertRule, ColumnDrift, Finding, FindingKind
+from loopwright.monitoring.alerting import Alerting
+from loopwright.monitoring.alerts import close_pointless, restless, settle, settle_findings, was_counted
+from loopwright.monitoring.columns import choose_basis, compare_columns, is_seasonal
+from loopwright.monitoring.incidents import rollout_signal, run_signal
+from loopwright.monitoring.records import Alert, ColumnDrift, Finding, FindingKind
 from loopwright.monitoring.rules import (
     Verdict,
-    compare_columns,
+    judge_capture,
     judge_drift,
     judge_errors,
     judge_latency,
     judge_quality,
+    judge_silence,
+    judge_volume,
 )
-from loopwright.monitoring.store import ALERTS, FINDINGS, WATCHES, alert_of, findings
-from loopwright.monitoring.windows import closed_windows, last_closed
-from loopwright.ports.notifier import Notifier
+from loopwright.monitoring.silence import Silence
+from loopwright.monitoring.store import FINDINGS, WATCHES, findings
+from loopwright.monitoring.windows import closed_windows, earlier_windows, keep_window, last_closed
 from loopwright.ports.storage import Storage
 from loopwright.registry.records import ModelVersion
 from loopwright.registry.service import Registry
+from loopwright.rollout.evidence import asked
 from loopwright.rollout.service import Rollouts
 from loopwright.runs.service import Journal
 from loopwright.state.engine import State, insert_once
 from loopwright.state.outbox import emit
 from loopwright.traffic.summary import WindowSummary
+
+WEEK = SEASONS["week"]
 
 HEALTH_WINDOW = timedelta(minutes=5)
 """How often errors and latency are looked at; the drift's window, where that is shorter."""
@@ -49,6 +58,7 @@ class Monitors:
     def __init__(self, state: State, storage: Storage, registry: Registry, rollouts: Rollouts, clock: Clock) -> None:
         self.state, self.storage, self.registry, self.rollouts, self.clock = state, storage, registry, rollouts, clock
         self.journal = Journal(state, clock)
+        self.alerting = Alerting(state, clock)
 
     # Asking
 
@@ -58,13 +68,7 @@ class Monitors:
 
     def alerts(self, model: str | None = None, *, open_only: bool = False, limit: int = 50) -> list[Alert]:
         """Alerts, newest first."""
-        query = select(ALERTS).order_by(ALERTS.c.opened.desc(), ALERTS.c.id.desc()).limit(limit)
-        if model is not None:
-            query = query.where(ALERTS.c.model == model)
-        if open_only:
-            query = query.where(ALERTS.c.closed.is_(None))
-        with self.state.read() as connection:
-            return [alert_of(row) for row in connection.execute(query).mappings()]
+        return self.alerting.alerts(model, open_only=open_only, limit=limit)
 
     def reference(self, version: ModelVersion) -> Reference:
         """The evaluation rows in counts, from the version's bundle; empty where it brought none.
@@ -79,17 +83,14 @@ class Monitors:
         except ValueError as error:
             raise BundleError(f"{key} is no reference: {error}", remedy="the bundle was changed; run again") from error
 
-    # Telling
-
-    def tell(self, notifier: Notifier) -> int:
-        """Send the notices of alerts that `notifier` has not had; how many. Raises what the notifier raises."""
-        return tell_alerts(self.state, notifier, self.clock.now())
-
     # Watching
 
-    def tick(self, declarations: Mapping[str, Declaration]) -> list[Finding]:
+    def tick(
+        self, declarations: Mapping[str, Declaration], look_at_source: Callable[[Declaration], str] | None = None
+    ) -> list[Finding]:
         """Judge every window that has closed since the last time; the new findings.
 
+        `look_at_source` gives the digest of a source as it stands, to see when new rows have not come for too long.
         One model's trouble does not keep the others from their turn; the first trouble is raised at the end.
         """
         found: list[Finding] = []
@@ -97,7 +98,9 @@ class Monitors:
         for model, declaration in declarations.items():
             try:
                 found += self._watch_traffic(model, declaration)
-                self._watch_records(model)
+                if look_at_source is not None and any(isinstance(one, NewData) for one in declaration.retrain):
+                    found += self._watch_source(model, declaration, look_at_source(declaration))
+                self._watch_alerts(model, declaration.alerts)
             except LoopwrightError as trouble:
                 troubles.append(trouble)
         if troubles:
@@ -117,9 +120,13 @@ class Monitors:
                 return []
             windows = closed_windows(self.storage, champion, since, until, watched)
             if watch == "drift":
-                reference = self.reference(champion)
+                reference, silence = self.reference(champion), Silence.of(data)
                 for start, window in windows:
+                    silence = silence.ended(start, start + watched)
+                    keep_window(self.storage, window, start, watched)
                     found += self._look_at_columns(champion, reference, window, start, watched, declaration)
+                found += self._look_for_silence(champion, silence, until, watched)
+                data = silence.data()
             else:
                 usual = data["latency"] if data.get("version") == champion.number else []
                 for start, window in windows:
@@ -139,16 +146,84 @@ class Monitors:
         declaration: Declaration,
     ) -> list[Finding]:
         drift = declaration.drift
-        columns = compare_columns(reference, window, drift)
+        basis = choose_basis(reference, self._seasons(champion, start, length, drift), drift)
+        columns = compare_columns(basis.reference, window, drift, basis.spread)
+        weeks = earlier_windows(self.storage, window.endpoint, start, length, WEEK)
+        usual = [asked(windows) for windows in weeks.values()]
+        first = not findings(self.state, model=champion.model, version=champion.number, kind="drift", limit=1)
         verdicts: dict[FindingKind, Verdict] = {
-            "drift": judge_drift(columns, window.rows, drift),
-            "quality": judge_quality(columns, window.rows, drift),
+            "drift": judge_drift(columns, window.rows, drift, basis.reason),
+            "quality": judge_quality(columns, window.rows, drift, first=first),
+            "volume": judge_volume(asked([window]), usual, drift),
         }
+        if verdicts["volume"].decision.passed:
+            verdicts["volume"] = replace(verdicts["volume"], judged=True)  # requests came: a silence is over
+            if "volume" not in self._ailing(champion.model):
+                del verdicts["volume"]
         made = [
             _finding(champion, window, start, length, kind, verdict, columns, self.clock.now())
             for kind, verdict in verdicts.items()
         ]
         return [finding for finding in made if self._keep(finding)]
+
+    def _seasons(self, champion: ModelVersion, start: datetime, length: timedelta, drift: Drift) -> list[WindowSummary]:
+        """The version's own traffic at this time of earlier seasons, but for what was unlike the seasons before it."""
+        if drift.season is None:
+            return []
+        failed = findings(
+            self.state, model=champion.model, version=champion.number, kind="drift", failed_only=True, limit=1000
+        )
+        unlike = {one.window_start for one in failed if is_seasonal(one.decision)}
+        earlier = earlier_windows(self.storage, champion.model, start, length, SEASONS[drift.season])
+        return [
+            window
+            for moment, windows in earlier.items()
+            for window in windows
+            if moment not in unlike and window.version == champion.number
+        ]
+
+    def _look_for_silence(
+        self, champion: ModelVersion, silence: Silence, until: datetime, length: timedelta
+    ) -> list[Finding]:
+        if silence.last is None or silence.last >= until:
+            return []
+        verdict = judge_silence("requests", until - silence.last, silence.gaps)
+        return self._tell_of("volume", verdict, champion, until - length, length)
+
+    def _watch_source(self, model: str, declaration: Declaration, digest: str) -> list[Finding]:
+        """When the source last changed, and whether that is longer ago than it usually is."""
+        now, length = self.clock.now(), parse_duration(declaration.drift.window)
+        since, data = self._watch(model, "source")
+        silence, champion = Silence.of(data), self.rollouts.champion(model)
+        if data.get("digest") != digest:
+            self._watched(model, "source", now, silence.ended(now, now).data() | {"digest": digest})
+            verdict = Verdict(judged=True, decision=decide([Reason(rule="silence", finding="pass", text="rows came")]))
+        elif silence.last is not None:
+            verdict = judge_silence("rows of the source", now - silence.last, silence.gaps)
+        if champion is None or since is None:
+            return []
+        return self._tell_of("freshness", verdict, champion, last_closed(now, length) - length, length)
+
+    def _tell_of(
+        self, kind: FindingKind, verdict: Verdict, champion: ModelVersion, start: datetime, length: timedelta
+    ) -> list[Finding]:
+        """A finding of what did not come; one that passed is kept only where it ends an alert."""
+        if verdict.decision.passed and not (verdict.judged and kind in self._ailing(champion.model)):
+            return []
+        nothing = WindowSummary(
+            endpoint=champion.model,
+            revision=0,
+            variant="champion",
+            version=champion.number,
+            start=start,
+            seconds=length.total_seconds(),
+        )
+        made = _finding(champion, nothing, start, length, kind, verdict, (), self.clock.now())
+        return [made] if self._keep(made) else []
+
+    def _ailing(self, model: str) -> set[str]:
+        """The rules for which a good window is news."""
+        return restless(self.state, model)
 
     def _look_at_answers(
         self, champion: ModelVersion, window: WindowSummary, start: datetime, length: timedelta, usual: list[int]
@@ -157,48 +232,38 @@ class Monitors:
         verdicts: dict[FindingKind, Verdict] = {
             "errors": judge_errors(window),
             "latency": judge_latency(window, usual),
+            "capture": judge_capture(window),
         }
-        ailing = {alert.rule for alert in self.alerts(champion.model, open_only=True)}
+        ailing = self._ailing(champion.model)
         made = [
             _finding(champion, window, start, length, kind, verdict, (), self.clock.now())
             for kind, verdict in verdicts.items()
             if not verdict.decision.passed or (verdict.judged and kind in ailing)
         ]
-        if all(verdict.decision.passed for verdict in verdicts.values()):
+        if verdicts["errors"].decision.passed and verdicts["latency"].decision.passed:
             before = usual or [0] * len(window.latency)
             usual = [a + b for a, b in zip(before, window.latency, strict=True)]
         return [finding for finding in made if self._keep(finding)], usual
 
-    def _watch_records(self, model: str) -> None:
-        """Alerts on what the journal and the rollouts say, and the end of those about a version no longer in charge."""
-        news: dict[AlertRule, News] = {}
-        for run in self.journal.runs(model=model, statuses=("succeeded", "refused", "failed"), limit=1):
-            news["run"] = run_news(run)
-        for rollout in self.rollouts.rollouts(model=model, statuses=("promoted", "aborted"), limit=1):
-            news["rollout"] = rollout_news(rollout)
-        ailing = {alert.rule: alert for alert in self.alerts(model, open_only=True)}
-        news |= self._overtaken(model, [alert for alert in ailing.values() if alert.version is not None])
-        for rule, said in news.items():
-            if said is not None and isinstance(said, str) == (rule in ailing):
+    def _watch_alerts(self, model: str, alerts: Alerts) -> None:
+        """What findings, the last run and the last rollout mean for the model's alerts; the end of pointless ones."""
+        settle_findings(self.state, model, alerts)
+        runs = self.journal.runs(model=model, statuses=("succeeded", "refused", "failed"), limit=1)
+        rollouts = self.rollouts.rollouts(model=model, statuses=("promoted", "aborted"), limit=1)
+        for signal in (*map(run_signal, runs), *map(rollout_signal, rollouts)):
+            if signal is not None and not was_counted(self.state, signal):
                 with self.state.write() as connection:
-                    settle(connection, model, rule, said, self.clock.now())
-
-    def _overtaken(self, model: str, alerts: list[Alert]) -> dict[AlertRule, News]:
-        champion = self.rollouts.champion(model) if alerts else None
-        return {
-            alert.rule: f"version {champion.number} has taken over from version {alert.version}"
-            for alert in alerts
-            if champion is not None and champion.number != alert.version
-        }
+                    settle(connection, signal, alerts)
+        champion = self.rollouts.champion(model)
+        close_pointless(self.state, model, alerts, champion.number if champion else None, self.clock.now())
 
     def _keep(self, finding: Finding) -> bool:
-        """Write the finding down with its event and its alert, once; says whether it was new."""
+        """Write the finding down with its event, once; says whether it was new."""
         moments = {name: getattr(finding, name) for name in ("window_start", "window_end", "at")}
         with self.state.write() as connection:
             fresh = insert_once(connection, FINDINGS, to_plain(finding) | moments | {"passed": finding.passed})
             if fresh:
                 _emit(connection, finding)
-                settle(connection, finding.model, finding.kind, finding_news(finding), finding.at)
         return fresh
 
     def _watch(self, model: str, watch: str) -> tuple[datetime | None, dict[str, Any]]:

@@ -8,12 +8,13 @@ from typing import Literal, Protocol
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Notice:
-    """One message to people; `id` is the alert's, so that a destination can drop a second copy."""
+    """One message to people, about `alerts`; a copy sent again has the same `id`, so that it can be dropped."""
 
     id: str
     severity: Literal["info", "warning", "critical"]
     title: str
     text: str
+    alerts: tuple[str, ...] = ()
 
 
 class Notifier(Protocol):
