@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from loopwright.statistics import bootstrap
 from loopwright.statistics.bootstrap import by_blocks, by_clusters, by_rows, difference, interval, resampled
 from loopwright.statistics.metrics import METRICS_OF, prepare
-from loopwright.statistics.statistic import Ranked, Statistic
+from loopwright.statistics.statistic import Statistic
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -97,7 +97,7 @@ def test_clusters_stay_together() -> None:
 def test_influence_is_the_derivative_by_the_weights(name: str) -> None:
     y, score, _ = ranked_example(60)
     statistic = prepare("binary", name, y, np.round(score, 1))
-    assert isinstance(statistic, Ranked)
+    assert statistic is not None
     check_influence(statistic)
 
 
@@ -105,11 +105,11 @@ def test_influence_is_the_derivative_by_the_weights(name: str) -> None:
 def test_influence_of_a_multiclass_auc(name: str) -> None:
     rng = np.random.default_rng(8)
     statistic = prepare("multiclass", name, rng.integers(0, 3, 50), rng.dirichlet(np.ones(3), 50))
-    assert isinstance(statistic, Ranked)
+    assert statistic is not None
     check_influence(statistic)
 
 
-def check_influence(statistic: Ranked) -> None:
+def check_influence(statistic: Statistic) -> None:
     step, rows = 1e-6, statistic.rows
     weights = np.ones((rows, rows)) + step * np.eye(rows)
     numeric = np.array([(statistic.value(row) - statistic.value()) / step * rows for row in weights])

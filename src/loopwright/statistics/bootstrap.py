@@ -17,7 +17,7 @@ from math import ceil
 import numpy as np
 
 from loopwright.statistics.arrays import AnyArray, Floats, Places
-from loopwright.statistics.statistic import Ranked, Statistic, Sums
+from loopwright.statistics.statistic import Statistic, Sums
 
 UNITS = 2_000
 EXACT_ROWS = 2_000
@@ -142,7 +142,7 @@ def resampled(statistic: Statistic, resampling: Resampling) -> Floats:
     """The statistic of each resample, [resamples]; NaN where it has no meaning there."""
     if statistic.rows != resampling.rows:
         raise ValueError(f"the statistic is over {statistic.rows} rows, the resampling over {resampling.rows}")
-    if isinstance(statistic, Ranked) and statistic.rows > EXACT_ROWS:
+    if not isinstance(statistic, Sums) and statistic.rows > EXACT_ROWS:
         statistic = _linear(statistic)
     if isinstance(statistic, Sums):
         return statistic.finish(resampling.counts @ statistic.by_group(resampling.unit, resampling.counts.shape[1]))
@@ -174,7 +174,7 @@ def _covered(starts: Floats, length: int) -> Floats:
     return covered
 
 
-def _linear(statistic: Ranked) -> Sums:
+def _linear(statistic: Statistic) -> Sums:
     """The statistic's first-order change with the weights, on the logit scale where it lies between 0 and 1."""
     value = statistic.value()
     if not 0 < value < 1:

@@ -19,7 +19,7 @@ from collections.abc import Callable
 import numpy as np
 
 from loopwright.declare import TaskName
-from loopwright.statistics.arrays import AnyArray, Floats, Places, divide
+from loopwright.statistics.arrays import AnyArray, Bools, Floats, Places, divide
 from loopwright.statistics.statistic import AveragePrecision, OneVersusRest, Ranking, RocAuc, Statistic, Sums
 
 CALIBRATION_BINS = 15
@@ -83,7 +83,7 @@ Maker = Callable[[Floats, Floats, float], Statistic | None]
 
 
 def _accuracy(target: Floats, score: Floats, threshold: float) -> Statistic:
-    return _mean((score >= threshold) == (target > 0.5))
+    return _share((score >= threshold) == (target > 0.5))
 
 
 def _confusion(finish: Callable[[Floats], Floats]) -> Maker:
@@ -92,7 +92,7 @@ def _confusion(finish: Callable[[Floats], Floats]) -> Maker:
     def make(target: Floats, score: Floats, threshold: float) -> Statistic:
         positive, called = target > 0.5, score >= threshold
         terms = ((0, _floats(positive & called)), (1, _floats(called)), (2, _floats(positive)), (3, 1.0))
-        return Sums(len(target), 4, terms, finish)
+        return Sums(len(target), 4, terms, finish, called[positive] if finish is _recall else None)
 
     return make
 
@@ -144,7 +144,7 @@ def _gap(sums: Floats) -> Floats:
 
 
 def _accuracy_of_classes(target: Floats, scores: Floats, _: float) -> Statistic:
-    return _mean(scores.argmax(axis=1) == target)
+    return _share(scores.argmax(axis=1) == target)
 
 
 def _log_loss_of_classes(target: Floats, scores: Floats, _: float) -> Statistic | None:
@@ -241,6 +241,10 @@ def _mape(target: Floats, prediction: Floats, _: float) -> Statistic | None:
 
 def _mean(loss: AnyArray) -> Statistic:
     return Sums(len(loss), 2, ((0, _floats(loss)), (1, 1.0)), _ratio)
+
+
+def _share(hits: Bools) -> Statistic:
+    return Sums(len(hits), 2, ((0, _floats(hits)), (1, 1.0)), _ratio, hits)
 
 
 def _ratio(sums: Floats) -> Floats:

@@ -48,7 +48,9 @@ def kolmogorov_tail(x: float) -> float:
 
 
 def student_tail(t: float, freedom: float) -> float:
-    """P(T > t) of Student's t with `freedom` > 0 degrees of freedom, which need not be whole."""
+    """P(T > t) of Student's t with `freedom` > 0 degrees of freedom, whole or not, or infinite."""
+    if isinf(freedom):
+        return normal_tail(t)
     tail = beta_share(freedom / 2, 0.5, freedom / (freedom + t * t)) / 2
     return tail if t > 0 else 1 - tail
 

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import numpy as np
 
 from loopwright.statistics.arrays import Bools, Floats, Places, divide
 
+_STEP = 1e-5
+
 
 class Statistic(Protocol):
-    """A figure over `rows` rows. `value(weights)` takes one weight a row, and is NaN where the figure is undefined."""
+    """A figure over `rows` rows. `value(weights)` takes one weight a row, and is NaN where the figure is undefined.
+
+    `influence()` [rows] is its derivative by each row's weight, times the rows; it sums to zero. Its mean square over
+    the rows is the figure's variance where rows are independent (Efron's infinitesimal jackknife, 1982).
+    """
 
     @property
     def rows(self) -> int: ...
 
     def value(self, weights: Floats | None = None) -> float: ...
-
-
-@runtime_checkable
-class Ranked(Statistic, Protocol):
-    """A figure of the rows' order. `influence()` [rows] is its derivative by each row's weight, times the rows; it sums
-    to zero, and gives a bootstrap of many rows without passing over them in each resample.
-    """
 
     def influence(self) -> Floats: ...
 
@@ -34,13 +33,15 @@ class Sums:
     """A figure that follows from weighted sums over rows, as means, ratios and confusion counts do.
 
     `terms` are pairs of a slot and an amount, each either one for all rows or one a row: a row adds `amount` to the
-    sum in `slot`. `finish` takes sums of shape [..., slots] to values of shape [...], NaN where undefined.
+    sum in `slot`. `finish` takes sums of shape [..., slots] to values of shape [...], NaN where undefined; a multiple
+    of all sums gives the same value. Of a share of rows, `hits` says which of those that count [some] it counts in.
     """
 
     rows: int
     slots: int
     terms: tuple[tuple[int | Places, float | Floats], ...]
     finish: Callable[[Floats], Floats]
+    hits: Bools | None = None
 
     def value(self, weights: Floats | None = None) -> float:
         one_group = np.zeros(self.rows, dtype=np.int64)
@@ -53,6 +54,19 @@ class Sums:
             heavy = np.broadcast_to(amount if weights is None else amount * weights, (self.rows,))
             total += np.bincount(group * self.slots + slot, weights=heavy, minlength=len(total))
         return total.reshape(groups, self.slots)
+
+    def influence(self) -> Floats:
+        """By the gradient of `finish` at the sums, from central differences."""
+        sizes = Sums(self.rows, self.slots, tuple((slot, np.abs(amount)) for slot, amount in self.terms), self.finish)
+        one_group = np.zeros(self.rows, dtype=np.int64)
+        means, scale = (one.by_group(one_group, 1)[0] / self.rows for one in (self, sizes))
+        steps = np.diag(_STEP * scale)
+        slope = divide(self.finish(means + steps) - self.finish(means - steps), 2 * _STEP * scale, otherwise=0.0)
+        found = np.zeros(self.rows)
+        for slot, amount in self.terms:
+            found += slope[slot] * amount
+        centred: Floats = found - found.mean()
+        return centred
 
 
 @dataclass(frozen=True, slots=True)
