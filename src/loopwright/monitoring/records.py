@@ -8,6 +8,8 @@ from typing import Literal
 
 from loopwright.core.decision import Decision
 from loopwright.declare import TaskName
+from loopwright.evaluation.records import Estimate
+from loopwright.outcomes.records import LabelLag
 
 FindingKind = Literal["drift", "joint", "performance", "quality", "volume", "freshness", "errors", "latency", "capture"]
 RuleName = FindingKind | Literal["run", "rollout"]
@@ -186,9 +188,13 @@ class ToldNotice:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Performance:
-    """How well a version predicted in [`start`, `end`): the task's metrics on the `outcomes` known so far.
+    """How well a version predicted in [`start`, `end`).
 
-    `coverage` is their share of the captured `predictions`. Metrics that have no meaning on these rows are left out.
+    `metrics` are the task's on the `outcomes` known so far, `coverage` their share of the captured `predictions`.
+    `corrected` is what the deciding metric must be of all predictions, where labels came sooner for some scores than
+    for others; `borrowed` is the share of predictions whose tenth of the score had too few labels for that.
+    `estimated` needs no label at all: what the metrics should be if scores still mean what they meant on the test rows.
+    Bounds hold at 95 %. What has no meaning on these rows is left out.
     """
 
     version: int
@@ -197,6 +203,9 @@ class Performance:
     predictions: int
     outcomes: int
     metrics: dict[str, float] = field(default_factory=dict)
+    corrected: dict[str, Estimate] = field(default_factory=dict)
+    borrowed: float = 0.0
+    estimated: dict[str, Estimate] = field(default_factory=dict)
 
     @property
     def coverage(self) -> float:
@@ -205,7 +214,10 @@ class Performance:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PerformanceReport:
-    """A model's performance from `since` to `until`: each version over all of it, and by windows, oldest first."""
+    """A model's performance from `since` to `until`: each version over all of it, and by windows, oldest first.
+
+    `metric` decides; `reference` is what it was on each version's test rows. `notes` say what cannot be estimated.
+    """
 
     model: str
     task: TaskName | None
@@ -213,3 +225,7 @@ class PerformanceReport:
     until: datetime
     versions: tuple[Performance, ...] = ()
     windows: tuple[Performance, ...] = ()
+    metric: str = ""
+    reference: dict[int, Estimate] = field(default_factory=dict)
+    lag: LabelLag | None = None
+    notes: tuple[str, ...] = ()

@@ -1,10 +1,16 @@
-"""Windows of traffic: which have closed, and what a version's traffic was in each."""
+"""Windows of traffic: which have closed, and what a version's traffic was in each.
+
+A window that was looked at is kept as one object, whatever the number of servers and requests: what later windows of
+the same hour are held against, and what a report of weeks is made of.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+from loopwright.core.codec import from_json, to_json
+from loopwright.errors import StorageError
 from loopwright.ports.storage import Storage
 from loopwright.registry.records import ModelVersion
 from loopwright.rollout.evidence import summaries
@@ -12,6 +18,10 @@ from loopwright.traffic.summary import WindowSummary, merge
 
 LATE = timedelta(minutes=2)
 """How long after its end a window waits for summaries that come late; a quarter of the window, where that is less."""
+
+
+MOST_SEASONS = 8
+"""How many seasons back a window is compared with."""
 
 
 def last_closed(now: datetime, length: timedelta) -> datetime:
@@ -41,3 +51,32 @@ def closed_windows(
         merged = merge(parts[start])
         if merged is not None:
             yield start, merged
+
+
+def keep_window(storage: Storage, window: WindowSummary, start: datetime, length: timedelta) -> None:
+    """Keep one version's window, as it was when it was looked at. A second time changes nothing."""
+    storage.create(f"{_folder(window.endpoint, start, length)}v{window.version}.json", to_json(window))
+
+
+def kept_windows(storage: Storage, endpoint: str, start: datetime, length: timedelta) -> list[WindowSummary]:
+    """What was kept of the window from `start` on: one summary a version. Raises `StorageError`."""
+    found = []
+    for key in storage.list(_folder(endpoint, start, length)):
+        try:
+            found.append(from_json(storage.get(key), WindowSummary))
+        except ValueError as error:
+            raise StorageError(f"{key} is no summary: {error}", remedy="it is damaged: delete it") from error
+    return found
+
+
+def earlier_windows(
+    storage: Storage, endpoint: str, start: datetime, length: timedelta, season: timedelta
+) -> dict[datetime, list[WindowSummary]]:
+    """The windows of the same time of up to `MOST_SEASONS` earlier seasons, by their start; those that were kept."""
+    starts = [start - season * back for back in range(1, MOST_SEASONS + 1)]
+    found = {one: kept_windows(storage, endpoint, one, length) for one in starts if window_of(one, length) == one}
+    return {one: windows for one, windows in found.items() if windows}
+
+
+def _folder(endpoint: str, start: datetime, length: timedelta) -> str:
+    return f"windows/{endpoint}/{start:%Y-%m-%d}/{start:%H%M%S}-{length.total_seconds():g}s/"

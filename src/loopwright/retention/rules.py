@@ -25,7 +25,7 @@ CHAMPIONS = 3
 GRACE = timedelta(days=1)
 """How long an object that no record knows is kept: what made it may still be at work, and about to write the record."""
 
-DATED = ("predictions", "summaries")
+DATED = ("predictions", "summaries", "windows")
 BY_FOLDER = ("bundles", "candidates", "evaluations", "imports")
 
 
