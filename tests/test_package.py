@@ -11,10 +11,12 @@ from loopwright import errors
 
 def test_the_public_names_are_these() -> None:
     assert loopwright.__all__ == [
+        "ABTest",
         "AlertRule",
         "Alerts",
         "BlueGreen",
         "Canary",
+        "Capture",
         "Decay",
         "Drift",
         "Gate",
@@ -22,7 +24,9 @@ def test_the_public_names_are_these() -> None:
         "Model",
         "NewData",
         "Replay",
+        "Rolling",
         "Schedule",
+        "Shadow",
         "Split",
         "Threshold",
         "open",

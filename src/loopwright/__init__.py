@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from loopwright.bootstrap.session import open
     from loopwright.declare import (
+        ABTest,
         AlertRule,
         Alerts,
         BlueGreen,
         Canary,
+        Capture,
         Decay,
         Drift,
         Gate,
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
         Model,
         NewData,
         Replay,
+        Rolling,
         Schedule,
+        Shadow,
         Split,
         Threshold,
     )
@@ -30,10 +34,12 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "ABTest",
     "AlertRule",
     "Alerts",
     "BlueGreen",
     "Canary",
+    "Capture",
     "Decay",
     "Drift",
     "Gate",
@@ -41,7 +47,9 @@ __all__ = [
     "Model",
     "NewData",
     "Replay",
+    "Rolling",
     "Schedule",
+    "Shadow",
     "Split",
     "Threshold",
     "open",

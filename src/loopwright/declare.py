@@ -99,7 +99,7 @@ class Canary:
     A step lasts at least `interval` and until the challenger has answered `min_requests`. The rollout aborts when the
     challenger surely fails more often, is surely more than `max_latency_ratio` times slower, or, as outcomes come,
     surely predicts worse; with `max_shift` also when its predictions are surely distributed differently, by at least so
-    great a population stability index. An equal challenger is aborted with chance `alpha` at most, in all steps together.
+    great a population stability index. An equal challenger is aborted with chance `alpha` at most, all steps together.
     """
 
     steps: tuple[int, ...] = (10, 50, 100)
@@ -195,9 +195,7 @@ class ABTest:
         if self.metric not in get_args(ABMetric):
             raise DeclarationError(f"ABTest compares by {self.metric!r}", remedy=_one_of(get_args(ABMetric)))
         if self.otherwise not in ("champion", "challenger"):
-            raise DeclarationError(
-                f"ABTest leaves it to {self.otherwise!r}", remedy=_one_of(("champion", "challenger"))
-            )
+            raise DeclarationError(f"ABTest otherwise is {self.otherwise!r}", remedy="write champion or challenger")
         _check_pace("ABTest", self)
 
 
