@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
@@ -95,10 +95,15 @@ def _pinned(package: str) -> str:
 
     A build's own mark is left out (2.13.0+cpu): any build of that version will do.
     """
-    for name in (package, *packages_distributions().get(package, ())):
+    for name in _distributions(package):
         with suppress(PackageNotFoundError):
             return f"{name}=={version(name).partition('+')[0]}"
     raise BundleError(f"the model needs {package}, which is not installed", remedy=f"install {package}")
+
+
+def _distributions(package: str) -> Iterator[str]:
+    yield package
+    yield from packages_distributions().get(package, ())  # most of a second: only where it is needed
 
 
 def _python_env() -> bytes:

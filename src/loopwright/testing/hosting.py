@@ -1,12 +1,10 @@
-"""A host in this process: it serves the newest revision of whatever endpoint is asked for, over real HTTP."""
+"""A host in this process: it serves the newest revision of whatever endpoint is asked for, over HTTP without sockets."""
 
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +21,14 @@ class InProcessHosting:
 
     def __init__(self, storage: Storage, load: Callable[[Path], Predictor], scratch: Path) -> None:
         self._storage, self._load, self._scratch = storage, load, scratch
+        self._loaded: dict[str, Predictor] = {}
 
     @contextmanager
     def reach(self, endpoint: str) -> Iterator[httpx.Client]:
+        self._loaded = {}
         self._check(endpoint)
-        handler = type("Handler", (_Handler,), {"host": self})
-        server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
-        try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{server.server_address[1]}", trust_env=False) as client:
-                yield client
-        finally:
-            server.shutdown()
-            server.server_close()
+        with httpx.Client(base_url="http://in-process", transport=httpx.MockTransport(self._respond)) as client:
+            yield client
 
     def revision(self, endpoint: str) -> EndpointRevision:
         *_, newest = self._storage.list(revisions_folder(endpoint))
@@ -57,6 +49,17 @@ class InProcessHosting:
         ]
         return [next(iter(row.values())) for row in rows] if len(outputs) == 1 else rows
 
+    def _respond(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return httpx.Response(200, json={"revisions": self.revisions()})
+        endpoint = request.url.path.split("/")[2]
+        try:
+            return httpx.Response(
+                200, json={"predictions": self.answer(endpoint, json.loads(request.content)["instances"])}
+            )
+        except LoopwrightError as error:
+            return httpx.Response(400, json={"error": error.message})
+
     def _check(self, endpoint: str) -> None:
         if not any(self._storage.list(revisions_folder(endpoint))):
             raise HostingError(f"endpoint {endpoint} has no revision", remedy="release it first")
@@ -69,30 +72,6 @@ class InProcessHosting:
 
     def _predictor(self, endpoint: str) -> Predictor:
         variant = max(self.revision(endpoint).variants, key=lambda one: one.weight)
-        return self._load(fetch_folder(self._storage, variant.bundle, self._scratch))
-
-
-class _Handler(BaseHTTPRequestHandler):
-    host: InProcessHosting
-
-    def do_GET(self) -> None:
-        self._reply(200, {"revisions": self.host.revisions()})
-
-    def do_POST(self) -> None:
-        endpoint = self.path.split("/")[2]
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        try:
-            self._reply(200, {"predictions": self.host.answer(endpoint, body["instances"])})
-        except LoopwrightError as error:
-            self._reply(400, {"error": error.message})
-
-    def _reply(self, status: int, body: Any) -> None:
-        data = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, format: str, *arguments: Any) -> None:
-        """Say nothing: a fake has no log."""
+        if variant.bundle not in self._loaded:
+            self._loaded[variant.bundle] = self._load(fetch_folder(self._storage, variant.bundle, self._scratch))
+        return self._loaded[variant.bundle]
