@@ -55,27 +55,68 @@ DEFAULT_METRIC: dict[TaskName, str] = {"binary": "roc_auc", "multiclass": "log_l
 
 
 @dataclass(frozen=True, slots=True)
+class Fairness:
+    """How far a rate may differ between the groups that `column` names: by `max_gap`, or down to `min_ratio` of it.
+
+    `rate` is of a group's rows: called positive (`selection_rate`), of its positives (`tpr`) or negatives (`fpr`)
+    called positive, or called wrongly (`error`).
+    """
+
+    column: str
+    rate: Literal["selection_rate", "tpr", "fpr", "error"] = "selection_rate"
+    max_gap: float | None = field(default=None, kw_only=True)
+    min_ratio: float | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.rate not in ("selection_rate", "tpr", "fpr", "error"):
+            raise DeclarationError(
+                f"Fairness names the rate {self.rate!r}", remedy="write selection_rate, tpr, fpr or error"
+            )
+        if self.max_gap is None and self.min_ratio is None:
+            raise DeclarationError(
+                f"Fairness of {self.column} has no limit", remedy="write max_gap=0.1, or min_ratio=0.8"
+            )
+        for what, limit in (("max_gap", self.max_gap), ("min_ratio", self.min_ratio)):
+            if limit is not None:
+                _share(f"Fairness {what}", limit)
+
+
+@dataclass(frozen=True, slots=True)
 class Gate:
     """What a candidate must show. `metric` defaults to the task's own (ROC-AUC, log loss, RMSE).
 
     `at_least` / `at_most` bind the first version and warn afterwards. A later candidate must not be worse than the
-    champion by more than `margin` (a share of the champion's figure), shown at `confidence` (one-sided).
+    champion by more than `margin` (a share of the champion's figure), or with `rule="superior"` be better than it,
+    shown at `confidence` (one-sided) on `min_rows` at least; in the metrics `also` it must not be worse either. With
+    `slices` it is refused where it is surely worse than that on one of the model's slices. `max_training_cost` is in
+    the currency of the setting `price_per_hour`.
     """
 
     metric: str | None = None
+    rule: Literal["not_inferior", "superior"] = field(default="not_inferior", kw_only=True)
+    also: tuple[str, ...] = field(default=(), kw_only=True)
+    slices: bool = field(default=True, kw_only=True)
+    fairness: tuple[Fairness, ...] = field(default=(), kw_only=True)
+    min_rows: int = field(default=30, kw_only=True)
     at_least: float | None = field(default=None, kw_only=True)
     at_most: float | None = field(default=None, kw_only=True)
     margin: float = field(default=0.05, kw_only=True)
     confidence: float = field(default=0.95, kw_only=True)
     max_latency_ms: float | None = field(default=None, kw_only=True)
     max_size_mb: float | None = field(default=None, kw_only=True)
+    max_training_cost: float | None = field(default=None, kw_only=True)
     approval: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
-        if self.metric is not None and self.metric not in METRICS:
-            raise DeclarationError(
-                f"Gate names the metric {self.metric!r}, which does not exist", remedy=_one_of(METRICS)
-            )
+        object.__setattr__(self, "also", _names("Gate", "also", self.also))
+        object.__setattr__(self, "fairness", tuple(self.fairness))
+        if self.rule not in ("not_inferior", "superior"):
+            raise DeclarationError(f"Gate rule is {self.rule!r}", remedy="write not_inferior or superior")
+        for metric in (self.metric, *self.also):
+            if metric is not None and metric not in METRICS:
+                raise DeclarationError(
+                    f"Gate names the metric {metric!r}, which does not exist", remedy=_one_of(METRICS)
+                )
         if self.metric is None and (self.at_least is not None or self.at_most is not None):
             raise DeclarationError("Gate has a threshold but names no metric", remedy='write Gate("rmse", at_most=70)')
         if self.metric is not None:
@@ -720,10 +761,17 @@ class Model:
 
 def check_task(declaration: Declaration, task: TaskName) -> None:
     """Raise `DeclarationError` where something is declared that `task` does not have."""
-    name, metric = declaration.name, declaration.gate.metric
-    if metric is not None and task not in METRICS[metric][0]:
-        fitting = [one for one, (tasks, _) in METRICS.items() if task in tasks]
-        raise DeclarationError(f"{name}: the gate is on {metric}, but the task is {task}", remedy=_one_of(fitting))
+    name, gate = declaration.name, declaration.gate
+    for metric in (gate.metric, *gate.also):
+        if metric is not None and task not in METRICS[metric][0]:
+            fitting = [one for one, (tasks, _) in METRICS.items() if task in tasks]
+            raise DeclarationError(f"{name}: the gate is on {metric}, but the task is {task}", remedy=_one_of(fitting))
+    for fairness in gate.fairness:
+        if task == "regression" or (task == "multiclass" and fairness.rate != "error"):
+            raise DeclarationError(
+                f"{name}: the gate limits the {fairness.rate} of groups, but the task is {task}",
+                remedy="limit the error" if task == "multiclass" else "leave fairness out: numbers have no such rates",
+            )
     decay = declaration.decay.metric
     if decay is not None and task not in METRICS[decay][0]:
         raise DeclarationError(

@@ -46,6 +46,9 @@ class Settings(BaseSettings):
     compute: Literal["local"] = Field("local", description="Where jobs run.")
     job_python: str = Field("", description="The Python that runs jobs; empty: the one that runs Loopwright.")
     job_memory_mb: int | None = Field(None, ge=256, description="The most memory a job may take, MiB.")
+    price_per_hour: float | None = Field(
+        None, ge=0, description="What an hour of the machine costs that runs jobs, in your currency; none: not known."
+    )
     host: str = Field("127.0.0.1", description="The address the control API and the inference server listen on.")
     port: int = Field(8400, ge=0, le=65535, description="The port of the control API, and of MLflow under /mlflow.")
     inference_port: int = Field(8401, ge=0, le=65535, description="The port of the inference server.")

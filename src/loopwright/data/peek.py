@@ -69,6 +69,8 @@ def _named(declaration: Declaration) -> Iterator[tuple[str, str]]:
     for role in ("drop", "slices", "redact"):
         for column in getattr(declaration, role):
             yield role, column
+    for fairness in declaration.gate.fairness:
+        yield "fairness", fairness.column
 
 
 def _meant(column: str, kinds: dict[str, ColumnKind]) -> str:
