@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from loopwright.bootstrap.drift import look_at_rows
 from loopwright.bootstrap.platform import Platform
 from loopwright.core.event import Event
 from loopwright.data.compaction import compact
@@ -21,6 +22,7 @@ from loopwright.data.newness import SourceWatch
 from loopwright.declare import Declaration, Model
 from loopwright.errors import LoopwrightError, NotFoundError
 from loopwright.loop import STAGES
+from loopwright.monitoring.labels import watch_performance
 from loopwright.ports.tracking import Tracking
 from loopwright.project import DeclaredModel, write_declared
 from loopwright.registry.projection import project_aliases, project_run
@@ -99,9 +101,13 @@ class Worker:
             for rollout in platform.rollouts.tick():
                 beat.done.append(_moved(rollout))
         for name, declaration in self._declarations(beat).items():
-            with self._turn(beat, f"monitors of {name}"):
-                for finding in platform.monitors.tick({name: declaration}, lambda one: self.source(one).digest):
+            with self._turn(beat, f"quality of {name}"):
+                for finding in watch_performance(platform.monitors, declaration, scratch=self._scratch):
                     beat.done.append(f"{name}, {finding.kind}: {finding.decision.because()}")
+            with self._turn(beat, f"monitors of {name}"):
+                found = platform.monitors.tick({name: declaration}, lambda one: self.source(one).digest)
+                found += look_at_rows(platform, declaration, found) if declaration.drift.joint else []
+                beat.done += [f"{name}, {finding.kind}: {finding.decision.because()}" for finding in found]
             with self._turn(beat, f"triggers of {name}"):
                 for request in platform.retraining.tick({name: declaration}, self.source, self.evidence):
                     beat.done.append(_answered(request))

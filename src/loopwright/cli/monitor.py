@@ -8,15 +8,17 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from loopwright.bootstrap.drift import drift_of_captures, drift_of_counts, drift_of_files
 from loopwright.bootstrap.outcomes import tell_outcomes
 from loopwright.bootstrap.platform import Platform
 from loopwright.cli.output import Common, answer, say, table
 from loopwright.core.clock import parse_duration
 from loopwright.core.codec import to_plain
+from loopwright.declare import Drift
 from loopwright.errors import RequestError, StorageError
 from loopwright.monitoring.page import to_html
 from loopwright.monitoring.performance import performance as measure
-from loopwright.monitoring.records import Finding, FindingKind, Performance, PerformanceReport
+from loopwright.monitoring.records import DriftReport, Finding, FindingKind, Performance, PerformanceReport
 from loopwright.monitoring.report import health_report
 
 app = App(name="monitor", help="Findings, alerts, requests to retrain, performance, the health report; tell outcomes.")
@@ -176,6 +178,37 @@ def performance(
 
 
 @app.command
+def drift(
+    model: str | None = None,
+    *,
+    reference: Annotated[str | None, Parameter(help="A file of rows to hold --current against.")] = None,
+    current: Annotated[str | None, Parameter(help="A file of rows, instead of the model's traffic.")] = None,
+    exact: Annotated[bool, Parameter(negative="", help="Captured rows one by one, not their counts.")] = False,
+    since: Back = "1d",
+    common: Common = Common(),  # noqa: B008
+) -> int:
+    """Show how far MODEL's traffic is from the rows that it was tested on, or the file --current from --reference.
+
+    Of traffic, the windows' counts are compared, which is quick; with --exact the captured rows. Files are always
+    compared row by row, and a classifier tries to tell them apart. Exit code 1 where they have drifted.
+    """
+    if (reference is None) != (current is None):
+        raise RequestError("--reference and --current go together", remedy="name both files, or neither")
+    platform = common.platform()
+    if reference is not None and current is not None:
+        how = platform.project.model(model).declaration.drift if model is not None else Drift()
+        found = drift_of_files(reference, current, how)
+    else:
+        declared, start = platform.project.model(model).declaration, _back(platform, since)
+        found = (drift_of_captures if exact else drift_of_counts)(platform, declared, start)
+    if common.json:
+        answer(to_plain(found))
+    else:
+        _drifted(found)
+    return 0 if found.decision.passed else 1
+
+
+@app.command
 def report(
     model: str | None = None,
     *,
@@ -242,6 +275,32 @@ def _measured(title: str, found: tuple[Performance, ...]) -> None:
             for one in found
         ),
     )
+
+
+def _drifted(found: DriftReport) -> None:
+    say(f"{found.current} against {found.reference}")
+    table(
+        ("column", "PSI", "test", "distance", "p", "JS", "moved by", "weight", ""),
+        (
+            (
+                one.column,
+                _figure(one.psi),
+                {"ks": "Kolmogorov-Smirnov", "chi2": "chi²"}[one.test],
+                _figure(one.statistic),
+                _figure(one.p_value),
+                _figure(one.jensen_shannon),
+                "" if one.wasserstein is None else f"{one.wasserstein:.2f} sd",
+                f"{one.weight:.0%}",
+                "drifted" if one.drifted else "",
+            )
+            for one in found.columns
+        ),
+    )
+    say(found.decision.because())
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}"
 
 
 def _mark(finding: Finding) -> str:

@@ -12,10 +12,11 @@ import numpy as np
 import polars as pl
 
 from loopwright.bundle.records import ReferenceColumn
+from loopwright.core.decision import decide
 from loopwright.declare import Drift
 from loopwright.monitoring.columns import compare_counts, corrected, input_weights
 from loopwright.monitoring.records import ColumnDrift, DriftReport, JointDrift
-from loopwright.monitoring.rules import judge_drift
+from loopwright.monitoring.rules import judge_drift, judge_joint
 from loopwright.statistics.arrays import Floats
 from loopwright.statistics.comparison import ks_sorted
 from loopwright.statistics.divergence import wasserstein_sorted
@@ -63,6 +64,9 @@ def report_rows(
 ) -> DriftReport:
     """The report of compared columns, worst first; `reference` and `current` say in words what they are of."""
     ordered = tuple(sorted(columns, key=lambda one: (not one.drifted, -(one.psi or 0.0))))
+    reasons = list(judge_drift(ordered, rows, drift).decision.reasons)
+    if joint is not None:
+        reasons += judge_joint(joint, drift).decision.reasons
     return DriftReport(
         reference=reference,
         current=current,
@@ -71,7 +75,7 @@ def report_rows(
         was_rows=was_rows,
         columns=ordered,
         joint=joint,
-        decision=judge_drift(ordered, rows, drift).decision,
+        decision=decide(reasons),
     )
 
 

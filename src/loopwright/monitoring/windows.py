@@ -20,6 +20,8 @@ LATE = timedelta(minutes=2)
 """How long after its end a window waits for summaries that come late; a quarter of the window, where that is less."""
 
 
+WINDOWS = "windows"
+
 MOST_SEASONS = 8
 """How many seasons back a window is compared with."""
 
@@ -60,13 +62,20 @@ def keep_window(storage: Storage, window: WindowSummary, start: datetime, length
 
 def kept_windows(storage: Storage, endpoint: str, start: datetime, length: timedelta) -> list[WindowSummary]:
     """What was kept of the window from `start` on: one summary a version. Raises `StorageError`."""
-    found = []
-    for key in storage.list(_folder(endpoint, start, length)):
-        try:
-            found.append(from_json(storage.get(key), WindowSummary))
-        except ValueError as error:
-            raise StorageError(f"{key} is no summary: {error}", remedy="it is damaged: delete it") from error
-    return found
+    return [_read(storage, key) for key in storage.list(_folder(endpoint, start, length))]
+
+
+def kept_between(
+    storage: Storage, endpoint: str, version: int, since: datetime, until: datetime, length: timedelta
+) -> list[WindowSummary]:
+    """A version's kept windows of `length` that began in [since, until), oldest first."""
+    found, day, ending = [], since.date(), f"-{length.total_seconds():g}s/v{version}.json"
+    while day <= until.date():
+        for key in storage.list(f"{WINDOWS}/{endpoint}/{day:%Y-%m-%d}/"):
+            if key.endswith(ending) and f"{since:%Y%m%d%H%M%S}" <= f"{day:%Y%m%d}{key.split('/')[3][:6]}":
+                found.append(_read(storage, key))
+        day += timedelta(days=1)
+    return [one for one in found if one.start < until]
 
 
 def earlier_windows(
@@ -79,4 +88,11 @@ def earlier_windows(
 
 
 def _folder(endpoint: str, start: datetime, length: timedelta) -> str:
-    return f"windows/{endpoint}/{start:%Y-%m-%d}/{start:%H%M%S}-{length.total_seconds():g}s/"
+    return f"{WINDOWS}/{endpoint}/{start:%Y-%m-%d}/{start:%H%M%S}-{length.total_seconds():g}s/"
+
+
+def _read(storage: Storage, key: str) -> WindowSummary:
+    try:
+        return from_json(storage.get(key), WindowSummary)
+    except ValueError as error:
+        raise StorageError(f"{key} is no summary: {error}", remedy="it is damaged: delete it") from error

@@ -1,0 +1,191 @@
+"""Drift reports: of two files, of captured rows against those the champion was evaluated on, or of what was counted."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+
+from loopwright.bootstrap.platform import Platform
+from loopwright.core.clock import parse_duration
+from loopwright.core.codec import from_json
+from loopwright.core.ids import derived_id
+from loopwright.data.captured_rows import last_rows
+from loopwright.data.reading import write_part
+from loopwright.data.records import DatasetVersion
+from loopwright.data.snapshot import load_rows, version_key
+from loopwright.data.sources import list_source
+from loopwright.declare import Declaration, Drift
+from loopwright.errors import NotFoundError
+from loopwright.monitoring.columns import compare_columns
+from loopwright.monitoring.drift import compare_rows, report_rows
+from loopwright.monitoring.joint import joint_drift
+from loopwright.monitoring.records import DriftReport, Finding, JointDrift
+from loopwright.monitoring.rules import judge_joint
+from loopwright.monitoring.windows import kept_between
+from loopwright.ports.storage import Storage
+from loopwright.registry.records import ModelVersion
+from loopwright.traffic.predictions import INPUT
+from loopwright.traffic.summary import merge
+from loopwright.training.split import assign
+
+MOST_ROWS = 1_000_000
+"""Captured rows that are looked at, the latest."""
+
+WORTH = 0.01
+"""Inputs that carry less of the importance are not shown to the classifier: running numbers tell any rows apart."""
+
+
+def drift_of_files(
+    reference: str, current: str, drift: Drift, *, importance: dict[str, float] | None = None
+) -> DriftReport:
+    """One file (CSV, Parquet, JSON lines; a glob or a URL will do) against another. Raises `SourceError`."""
+    was, now = read_rows(reference), read_rows(current)
+    weights = importance or {}
+    return report_rows(
+        compare_rows(was, now, drift, weights),
+        _joint(was, now, weights),
+        drift,
+        reference=reference,
+        current=current,
+        rows=now.height,
+        was_rows=was.height,
+    )
+
+
+def drift_of_captures(platform: Platform, declaration: Declaration, since: datetime) -> DriftReport:
+    """The champion's captured requests since then against its test rows. Raises `NotFoundError`."""
+    champion = _champion(platform, declaration.name)
+    now = _captured(platform, champion, since, platform.clock.now())
+    was, weights = evaluation_rows(platform, champion), _importance(platform, champion)
+    return report_rows(
+        compare_rows(was, now, declaration.drift, weights),
+        _joint(was, now, weights),
+        declaration.drift,
+        reference=f"the {was.height:,} test rows of version {champion.number}",
+        current=f"{now.height:,} captured rows since {since:%Y-%m-%d %H:%M}",
+        rows=now.height,
+        was_rows=was.height,
+    )
+
+
+def drift_of_counts(platform: Platform, declaration: Declaration, since: datetime) -> DriftReport:
+    """The champion's windows since then, as they were counted, against its reference: quick, whatever the traffic was.
+
+    Raises `NotFoundError` where no window was looked at.
+    """
+    champion, drift = _champion(platform, declaration.name), declaration.drift
+    length = parse_duration(drift.window)
+    windows = kept_between(platform.storage, champion.model, champion.number, since, platform.clock.now(), length)
+    merged = merge(windows)
+    if merged is None:
+        raise NotFoundError(
+            f"no window of {champion.model}, version {champion.number}, was looked at since {since:%Y-%m-%d %H:%M}",
+            remedy=f"windows of {drift.window} are looked at when they are over; look further back with --since",
+        )
+    reference = platform.monitors.reference(champion)
+    return report_rows(
+        compare_columns(reference, merged, drift),
+        None,
+        drift,
+        reference=f"the {reference.rows:,} test rows of version {champion.number}",
+        current=f"{len(windows)} windows since {since:%Y-%m-%d %H:%M}",
+        rows=merged.rows,
+        was_rows=reference.rows,
+        exact=False,
+    )
+
+
+def look_at_rows(platform: Platform, declaration: Declaration, found: Iterable[Finding]) -> list[Finding]:
+    """A finding of kind `joint` for each judged window of drift: its captured rows against the test rows, together."""
+    made = []
+    for finding in found:
+        champion = platform.rollouts.champion(declaration.name)
+        if finding.kind != "drift" or not finding.judged or champion is None or champion.number != finding.version:
+            continue
+        try:
+            now = _captured(platform, champion, finding.window_start, finding.window_end)
+            was = evaluation_rows(platform, champion)
+        except NotFoundError:
+            continue  # nothing was captured in it, or the version was imported: there are no rows to hold against rows
+        verdict = judge_joint(_joint(was, now, _importance(platform, champion)), declaration.drift)
+        other = replace(
+            finding,
+            id=derived_id("finding", finding.id, "joint"),
+            kind="joint",
+            judged=verdict.judged,
+            decision=verdict.decision,
+            columns=(),
+            at=platform.clock.now(),
+        )
+        made += [other] if platform.monitors.keep(other) else []
+    return made
+
+
+def read_rows(source: str) -> pl.DataFrame:
+    """All rows of a source, typed as the data room types them. Raises `SourceError`."""
+    frames = []
+    with tempfile.TemporaryDirectory(prefix="loopwright-drift-") as folder:
+        for file in list_source(source, Path.cwd()):
+            brought = file.bring(Path(folder))
+            part, _ = write_part(brought, file.origin, file.format, Path(folder) / "typed.parquet")
+            frames.append(pl.read_parquet(part, glob=False))
+    return pl.concat(frames, how="diagonal_relaxed")
+
+
+def evaluation_rows(platform: Platform, version: ModelVersion) -> pl.DataFrame:
+    """The rows that `version` was tested on, before its refit. Raises `NotFoundError` where its data is gone."""
+    if version.split is None:
+        raise NotFoundError(
+            f"version {version.number} of {version.model} was not trained here, so its test rows are not known",
+            remedy="name a file of rows with --reference",
+        )
+    rows = load_rows(_dataset(platform.storage, version), platform.storage, platform.home / "cache")
+    return rows.filter(assign(version.split, rows) == "test").collect()
+
+
+def _dataset(storage: Storage, version: ModelVersion) -> DatasetVersion:
+    return from_json(storage.get(version_key(version.model, version.dataset)), DatasetVersion)
+
+
+def _champion(platform: Platform, model: str) -> ModelVersion:
+    champion = platform.rollouts.champion(model)
+    if champion is None:
+        raise NotFoundError(f"{model} has no champion yet", remedy="`loopwright run` makes one")
+    return champion
+
+
+def _captured(platform: Platform, champion: ModelVersion, since: datetime, until: datetime) -> pl.DataFrame:
+    """The champion's captured inputs of [since, until), under their own names."""
+    found = last_rows(
+        platform.storage,
+        champion.model,
+        version=champion.number,
+        inputs=(),
+        rows=MOST_ROWS,
+        until=until,
+        scratch=platform.home / "cache",
+    ).frame
+    rows = found.filter(pl.col("at") >= since) if found.height else found
+    if not rows.height:
+        raise NotFoundError(
+            f"no request of {champion.model}, version {champion.number}, was captured since {since:%Y-%m-%d %H:%M}",
+            remedy="look further back with --since, or leave --exact out",
+        )
+    inputs = [name for name in rows.columns if name.startswith(INPUT)]
+    return rows.select(pl.col(name).alias(name.removeprefix(INPUT)) for name in inputs)
+
+
+def _importance(platform: Platform, version: ModelVersion) -> dict[str, float]:
+    columns = platform.monitors.reference(version).columns
+    return {one.name.removeprefix(INPUT): one.importance for one in columns if one.name.startswith(INPUT)}
+
+
+def _joint(was: pl.DataFrame, now: pl.DataFrame, importance: dict[str, float]) -> JointDrift | None:
+    total = sum(importance.values())
+    wanted = [name for name, weight in importance.items() if weight >= WORTH * total] if total > 0 else None
+    return joint_drift(was, now, columns=wanted)
