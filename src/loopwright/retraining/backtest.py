@@ -95,7 +95,7 @@ def _backtest(task: BacktestTask, workspace: Workspace) -> BacktestReport:
         confidence=found.confidence,
         baseline=found.baseline,
         before=metric(kind.name, bench.metric, history.truth[parts.before], before, threshold=threshold),
-        jump=_jump(champion, rows, parts, bench, np.concatenate([before, theirs])),
+        jump=_jump(champion, rows, parts, bench, theirs),
     )
 
 
@@ -178,13 +178,11 @@ def _scores(opened: Opened, rows: pl.LazyFrame, places: Places, bench: Bench) ->
 
 
 def _jump(champion: Opened, rows: pl.LazyFrame, parts: Parts, bench: Bench, scores: Scores) -> LabelJump | None:
-    """How labels and predictions part on the unseen rows (`scores`: before the cut, then after), beside seen ones."""
+    """How labels and predictions (`scores`) part on the rows tested, beside those that the champion has seen."""
     if not len(parts.seen):
         return None
-    truth = bench.history.truth
     earlier = _scores(champion, rows, parts.seen, bench)
-    now = truth[np.concatenate([parts.before, parts.tested])]
-    return measure_jump(bench.task, now, scores, truth[parts.seen], earlier)
+    return measure_jump(bench.task, bench.truth, scores, bench.history.truth[parts.seen], earlier)
 
 
 def measure_jump(task: Task, truth: Floats, scores: Scores, earlier_truth: Floats, earlier_scores: Scores) -> LabelJump:

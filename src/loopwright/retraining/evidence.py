@@ -91,7 +91,8 @@ class Evidence:
             handle = self.jobs.start(made.job, "backtest", request.model, task, code=code, module=module)
         except LoopwrightError as trouble:
             return replace(made, report=BacktestReport(version=champion.number, trouble=trouble.message))
-        return replace(made, handle=handle)
+        started = replace(made, handle=handle)
+        return replace(started, report=self._report(started))
 
     def _task(self, champion: ModelVersion, source: SourceState) -> BacktestTask | str:
         """The job's task, or why there can be none."""

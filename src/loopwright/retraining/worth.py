@@ -42,17 +42,16 @@ def weigh(report: BacktestReport, worth: float) -> Reason:
         f"on the {report.tested:,} newest labelled rows a refit on {report.learned:,} rows changes {report.metric} "
         f"{report.baseline:.4g} for the better by {report.difference:.3g} [{report.low:.3g}, {report.high:.3g}]"
     )
-    if report.low > 0:
-        return _reason("pass", f"worth it: {what}", report, least)
     if report.high >= least:
-        return _reason("pass", f"not shown that it would help, nor that it would not: {what}", report, least)
+        verdict = "worth it" if report.low > 0 else "not shown that it would help, nor that it would not"
+        return _reason("pass", f"{verdict}: {what}", report, least)
     if report.learned < report.seen:
         why = f"the refit had fewer rows to learn from than the champion's {report.seen:,}"
         return _reason("pass", f"not shown that it would help: {what}, but {why}", report, least)
     if report.before is not None and _lost(report, report.before) > least:
         why = f"the champion's own figure was {report.before:.4g} on the rows before: what changed may be too new"
         return _reason("pass", f"not shown that it would help: {what}, but {why}", report, least)
-    text = f"it would surely not help: {what}, where a gain of {least:.3g} ({worth:.3g} of it) is wanted"
+    text = f"it would surely not help enough: {what}, where a gain of {least:.3g} ({worth:.3g} of it) is wanted"
     return _reason("fail", text, report, least)
 
 
