@@ -16,6 +16,7 @@ from typing import Any
 
 from loopwright.bootstrap.drift import look_at_rows
 from loopwright.bootstrap.platform import Platform
+from loopwright.bootstrap.quality import rollout_losses
 from loopwright.core.event import Event
 from loopwright.data.compaction import compact
 from loopwright.data.newness import SourceWatch
@@ -72,6 +73,7 @@ class Worker:
         self._declared: list[DeclaredModel] | None = None
         self._logged: dict[str, str] = {}
         self._compacted: datetime | None = None
+        platform.rollouts.losses = rollout_losses(platform, self._scratch)
         self._release_dead_workers()
 
     def work(self, *, run_id: str | None = None, only: str | None = None) -> Run | None:

@@ -34,7 +34,7 @@ from loopwright.monitoring.rules import (
     judge_volume,
 )
 from loopwright.monitoring.silence import Silence
-from loopwright.monitoring.store import FINDINGS, WATCHES, findings
+from loopwright.monitoring.store import FINDINGS, WATCHES, finding_of, findings
 from loopwright.monitoring.windows import closed_windows, earlier_windows, keep_window, last_closed
 from loopwright.ports.storage import Storage
 from loopwright.registry.records import ModelVersion
@@ -65,6 +65,14 @@ class Monitors:
     def findings(self, model: str | None = None, *, kind: FindingKind | None = None, limit: int = 50) -> list[Finding]:
         """Findings, newest window first. Drift and quality: one a window; errors and latency: only what was wrong."""
         return findings(self.state, model=model, kind=kind, limit=limit)
+
+    def finding(self, finding_id: str) -> Finding:
+        """Raises `NotFoundError`."""
+        with self.state.read() as connection:
+            row = connection.execute(select(FINDINGS).where(FINDINGS.c.id == finding_id)).mappings().first()
+        if row is None:
+            raise NotFoundError(f"there is no finding {finding_id}", remedy="`loopwright monitor findings` shows them")
+        return finding_of(row)
 
     def alerts(self, model: str | None = None, *, open_only: bool = False, limit: int = 50) -> list[Alert]:
         """Alerts, newest first."""
@@ -107,12 +115,38 @@ class Monitors:
             raise troubles[0]
         return found
 
+    # For every watch of this room
+
+    def keep(self, finding: Finding) -> bool:
+        """Write the finding down with its event, once; says whether it was new."""
+        moments = {name: getattr(finding, name) for name in ("window_start", "window_end", "at")}
+        with self.state.write() as connection:
+            fresh = insert_once(connection, FINDINGS, to_plain(finding) | moments | {"passed": finding.passed})
+            if fresh:
+                _emit(connection, finding)
+        return fresh
+
+    def recall(self, model: str, watch: str) -> tuple[datetime | None, dict[str, Any]]:
+        """How far a watch has looked, and what it remembers."""
+        here = (WATCHES.c.model == model) & (WATCHES.c.watch == watch)
+        with self.state.read() as connection:
+            row = connection.execute(select(WATCHES).where(here)).mappings().first()
+        return (row["until"], row["data"]) if row else (None, {})
+
+    def remember(self, model: str, watch: str, until: datetime, data: dict[str, Any]) -> None:
+        """Keep how far a watch has looked, unless another process has looked further."""
+        here = (WATCHES.c.model == model) & (WATCHES.c.watch == watch)
+        values = {"model": model, "watch": watch, "until": until, "data": data}
+        with self.state.write() as connection:
+            if not insert_once(connection, WATCHES, values):
+                connection.execute(WATCHES.update().where(here, WATCHES.c.until < until).values(until=until, data=data))
+
     def _watch_traffic(self, model: str, declaration: Declaration) -> list[Finding]:
         length = parse_duration(declaration.drift.window)
         found: list[Finding] = []
         for watch, watched in (("drift", length), ("health", min(HEALTH_WINDOW, length))):
             until = last_closed(self.clock.now(), watched)
-            since, data = self._watch(model, watch)
+            since, data = self.recall(model, watch)
             if since is not None and since >= until:
                 continue
             champion = self.rollouts.champion(model)
@@ -133,7 +167,7 @@ class Monitors:
                     kept, usual = self._look_at_answers(champion, window, start, watched, usual)
                     found += kept
                 data = {"version": champion.number, "latency": usual}
-            self._watched(model, watch, until, data)
+            self.remember(model, watch, until, data)
         return found
 
     def _look_at_columns(
@@ -164,7 +198,7 @@ class Monitors:
             _finding(champion, window, start, length, kind, verdict, columns, self.clock.now())
             for kind, verdict in verdicts.items()
         ]
-        return [finding for finding in made if self._keep(finding)]
+        return [finding for finding in made if self.keep(finding)]
 
     def _seasons(self, champion: ModelVersion, start: datetime, length: timedelta, drift: Drift) -> list[WindowSummary]:
         """The version's own traffic at this time of earlier seasons, but for what was unlike the seasons before it."""
@@ -193,10 +227,10 @@ class Monitors:
     def _watch_source(self, model: str, declaration: Declaration, digest: str) -> list[Finding]:
         """When the source last changed, and whether that is longer ago than it usually is."""
         now, length = self.clock.now(), parse_duration(declaration.drift.window)
-        since, data = self._watch(model, "source")
+        since, data = self.recall(model, "source")
         silence, champion = Silence.of(data), self.rollouts.champion(model)
         if data.get("digest") != digest:
-            self._watched(model, "source", now, silence.ended(now, now).data() | {"digest": digest})
+            self.remember(model, "source", now, silence.ended(now, now).data() | {"digest": digest})
             verdict = Verdict(judged=True, decision=decide([Reason(rule="silence", finding="pass", text="rows came")]))
         elif silence.last is not None:
             verdict = judge_silence("rows of the source", now - silence.last, silence.gaps)
@@ -219,7 +253,7 @@ class Monitors:
             seconds=length.total_seconds(),
         )
         made = _finding(champion, nothing, start, length, kind, verdict, (), self.clock.now())
-        return [made] if self._keep(made) else []
+        return [made] if self.keep(made) else []
 
     def _ailing(self, model: str) -> set[str]:
         """The rules for which a good window is news."""
@@ -243,7 +277,7 @@ class Monitors:
         if verdicts["errors"].decision.passed and verdicts["latency"].decision.passed:
             before = usual or [0] * len(window.latency)
             usual = [a + b for a, b in zip(before, window.latency, strict=True)]
-        return [finding for finding in made if self._keep(finding)], usual
+        return [finding for finding in made if self.keep(finding)], usual
 
     def _watch_alerts(self, model: str, alerts: Alerts) -> None:
         """What findings, the last run and the last rollout mean for the model's alerts; the end of pointless ones."""
@@ -256,28 +290,6 @@ class Monitors:
                     settle(connection, signal, alerts)
         champion = self.rollouts.champion(model)
         close_pointless(self.state, model, alerts, champion.number if champion else None, self.clock.now())
-
-    def _keep(self, finding: Finding) -> bool:
-        """Write the finding down with its event, once; says whether it was new."""
-        moments = {name: getattr(finding, name) for name in ("window_start", "window_end", "at")}
-        with self.state.write() as connection:
-            fresh = insert_once(connection, FINDINGS, to_plain(finding) | moments | {"passed": finding.passed})
-            if fresh:
-                _emit(connection, finding)
-        return fresh
-
-    def _watch(self, model: str, watch: str) -> tuple[datetime | None, dict[str, Any]]:
-        here = (WATCHES.c.model == model) & (WATCHES.c.watch == watch)
-        with self.state.read() as connection:
-            row = connection.execute(select(WATCHES).where(here)).mappings().first()
-        return (row["until"], row["data"]) if row else (None, {})
-
-    def _watched(self, model: str, watch: str, until: datetime, data: dict[str, Any]) -> None:
-        here = (WATCHES.c.model == model) & (WATCHES.c.watch == watch)
-        values = {"model": model, "watch": watch, "until": until, "data": data}
-        with self.state.write() as connection:
-            if not insert_once(connection, WATCHES, values):
-                connection.execute(WATCHES.update().where(here, WATCHES.c.until < until).values(until=until, data=data))
 
 
 def _finding(

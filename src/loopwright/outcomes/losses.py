@@ -70,19 +70,20 @@ def row_losses(task: TaskName, scores: Scores, truth: Scores) -> Scores:
     return found
 
 
+def unit_names(rows: pl.DataFrame, sticky_by: str | None = None) -> NDArray[np.str_]:
+    """Whom each of the ledger's rows belongs to [n]: see `losses`."""
+    unit = pl.coalesce("key", pl.col("prediction_id").str.replace(r":\d+$", ""))
+    if sticky_by is not None and INPUT + sticky_by in rows.columns:
+        unit = pl.coalesce(pl.col(INPUT + sticky_by).cast(pl.String), unit)
+    return rows.select(unit).to_series().to_numpy().astype(np.str_)
+
+
 def _measured(manifest: Manifest, rows: pl.DataFrame, sticky_by: str | None) -> _Arrays:
     measured = measure_rows(manifest, rows)
     known = measured.known
     loss = row_losses(manifest.task, measured.scores[known], measured.truth[known])
     at = rows["at"].dt.replace_time_zone(None).to_numpy()
-    return _units(rows, sticky_by)[known], loss, at[known]
-
-
-def _units(rows: pl.DataFrame, sticky_by: str | None) -> NDArray[np.str_]:
-    unit = pl.coalesce("key", pl.col("prediction_id").str.replace(r":\d+$", ""))
-    if sticky_by is not None and INPUT + sticky_by in rows.columns:
-        unit = pl.coalesce(pl.col(INPUT + sticky_by).cast(pl.String), unit)
-    return rows.select(unit).to_series().to_numpy().astype(np.str_)
+    return unit_names(rows, sticky_by)[known], loss, at[known]
 
 
 _Arrays = tuple[NDArray[np.str_], NDArray[np.float64], NDArray[np.datetime64]]
