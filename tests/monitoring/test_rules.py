@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from loopwright.bundle.records import Reference, ReferenceColumn
 from loopwright.declare import Drift
 from loopwright.monitoring.columns import compare_columns
-from loopwright.monitoring.rules import judge_drift, judge_errors, judge_latency, judge_quality
+from loopwright.monitoring.records import JointDrift
+from loopwright.monitoring.rules import (
+    judge_drift,
+    judge_errors,
+    judge_joint,
+    judge_latency,
+    judge_quality,
+    judge_silence,
+    judge_volume,
+)
 from loopwright.traffic.summary import LATENCY_EDGES_MS, ColumnCounts, WindowSummary
 
 DRIFT = Drift()
@@ -147,6 +156,64 @@ def test_values_gone_missing_and_values_never_seen_break_the_inputs():
     assert "input.temp is missing in 20.0% of the rows, in the reference in 0.0%" in verdict.decision.because()
     assert "input.weather is unseen in 20.0% of the rows, in the reference in 1.0%" in verdict.decision.because()
     assert not any(reason.rule == "drift" and "input.temp" in reason.text for reason in drift.decision.failures)
+
+
+def test_numbers_beyond_all_that_the_reference_showed_break_the_inputs():
+    column = number("input.temp", counts=(0, 300, 400, 300, 0))
+    seen = window(input__temp=ColumnCounts(bins=(0, 250, 330, 220, 200)))
+    columns, _ = judged(Reference(rows=1000, columns=(column,)), seen)
+    verdict = judge_quality(columns, 1000, DRIFT)
+    assert not verdict.decision.passed
+    assert "outside the reference's range in 20.0% of the rows" in verdict.decision.because()
+
+
+def test_inputs_that_are_unlike_the_evaluation_rows_at_once_may_be_computed_otherwise():
+    reference = Reference(rows=1000, columns=(number("input.temp"),))
+    columns, _ = judged(reference, window(input__temp=ColumnCounts(bins=(100, 500, 200, 100, 100))))
+    first = judge_quality(columns, 1000, DRIFT, first=True)
+    assert first.decision.passed
+    assert any("computed as it was in training" in reason.text for reason in first.decision.reasons)
+    assert not any(reason.rule == "skew" for reason in judge_quality(columns, 1000, DRIFT).decision.reasons)
+
+
+@pytest.mark.parametrize(
+    ("asked", "usual", "judged", "passed"),
+    [
+        (0, [1000, 1100, 900, 1050], True, False),
+        (5000, [1000, 1100, 900, 1050], True, False),
+        (700, [1000, 1100, 900, 1050], True, True),  # sure, but not half
+        (2, [4, 6, 5, 4], True, True),  # half, but not sure
+        (0, [1000, 1100, 900], False, True),
+        (0, [0, 0, 0, 0], True, True),
+        (300, [1000, 20, 2500, 90, 700], True, True),  # it is never the same
+        (10**9, [10**6] * 8, True, False),
+    ],
+)
+def test_the_volume_fails_where_it_is_surely_and_much_unusual(asked, usual, judged, passed):
+    verdict = judge_volume(asked, usual, DRIFT)
+    assert (verdict.judged, verdict.decision.passed) == (judged, passed)
+
+
+@pytest.mark.parametrize(
+    ("hours", "gaps", "judged", "passed"),
+    [
+        (2, [0.0] * 30, True, False),
+        (2, [0.0] * 29 + [3600.0], True, True),
+        (4, [0.0] * 29 + [3600.0], True, False),
+        (900, [0.0] * 5, False, True),
+        (0, [0.0] * 30, True, True),
+    ],
+)
+def test_a_silence_fails_where_it_is_far_longer_than_any_before(hours, gaps, judged, passed):
+    verdict = judge_silence("requests", timedelta(hours=hours), gaps)
+    assert (verdict.judged, verdict.decision.passed) == (judged, passed)
+
+
+@pytest.mark.parametrize(("auc", "p", "passed"), [(0.9, 1e-9, False), (0.9, 0.2, True), (0.55, 1e-9, True)])
+def test_rows_must_be_told_apart_well_and_surely(auc, p, passed):
+    verdict = judge_joint(JointDrift(auc=auc, p_value=p, rows=900, was_rows=900, columns={"a": 1.0}), DRIFT)
+    assert verdict.decision.passed is passed
+    assert not judge_joint(None, DRIFT).judged
 
 
 def test_values_that_were_always_missing_break_nothing():

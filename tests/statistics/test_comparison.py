@@ -17,6 +17,7 @@ from loopwright.statistics.comparison import (
     ks_counts,
     ks_values,
     overdispersion,
+    rank_sum,
     two_proportions,
     unusual_count,
     wilson,
@@ -85,6 +86,28 @@ def test_ks_of_two_bins_is_a_test_of_two_shares() -> None:
     assert found
     assert expected
     assert found.p_value == pytest.approx(expected.p_value, rel=0.15)
+
+
+@given(seeds, st.integers(2, 60), st.integers(2, 60), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_rank_sums_agree_with_scipy(seed: int, n: int, m: int, ties: bool) -> None:
+    rng = np.random.default_rng(seed)
+    a, b = rng.normal(0.3, size=n), rng.normal(size=m)
+    if ties:
+        a, b = np.round(a), np.round(b)
+    found = rank_sum(a, b)
+    expected = stats.mannwhitneyu(a, b, alternative="greater", method="asymptotic", use_continuity=False)
+    assert found is not None
+    area, tested = found
+    assert area == pytest.approx(expected.statistic / (n * m))
+    if len(np.unique([*a, *b])) > 1:
+        assert tested.p_value == pytest.approx(expected.pvalue, rel=1e-9, abs=1e-12)
+    else:
+        assert tested.p_value == 0.5
+
+
+def test_there_is_no_rank_sum_of_nothing() -> None:
+    assert rank_sum([], [1.0]) is None
 
 
 def test_overdispersion_is_one_for_chance_and_what_clusters_make_of_it() -> None:

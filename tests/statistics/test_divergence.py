@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
-from loopwright.statistics.divergence import jensen_shannon, psi, wasserstein
+from loopwright.statistics.divergence import deviation, jensen_shannon, psi, wasserstein, wasserstein_sorted
 from loopwright.statistics.histogram import count_into, edges_from
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -59,3 +59,23 @@ def test_wasserstein_finds_a_shift_in_the_unit_of_the_values() -> None:
     assert found == pytest.approx(5, rel=0.05)
     assert wasserstein((), (1,), (1,)) is None
     assert wasserstein((3.0,), (1, 0), (0, 1)) == 0
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 60), st.integers(1, 60))
+@settings(max_examples=40, deadline=None)
+def test_wasserstein_of_values_agrees_with_scipy(seed: int, n: int, m: int) -> None:
+    rng = np.random.default_rng(seed)
+    a, b = np.sort(rng.normal(size=n)), np.sort(rng.normal(1, 2, size=m).round(1))
+    assert wasserstein_sorted(a, b) == pytest.approx(stats.wasserstein_distance(a, b))
+
+
+def test_wasserstein_of_no_values_and_the_deviation_of_none_are_none() -> None:
+    assert wasserstein_sorted(np.empty(0), np.ones(3)) is None
+    assert deviation((), (5,)) is None
+    assert deviation((0.0, 1.0), (0, 0, 0)) is None
+
+
+def test_the_deviation_of_counts_is_near_that_of_the_values() -> None:
+    values = np.random.default_rng(1).normal(5, 3, 20_000)
+    edges = edges_from(values, 200)
+    assert deviation(edges, count_into(edges, values).counts) == pytest.approx(3, rel=0.05)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from loopwright.bootstrap.platform import Platform
+from loopwright.bootstrap.platform import Platform, load_adapter
 from loopwright.core.clock import parse_duration
 from loopwright.core.codec import from_json
 from loopwright.core.ids import derived_id
@@ -23,7 +23,6 @@ from loopwright.declare import Declaration, Drift
 from loopwright.errors import NotFoundError
 from loopwright.monitoring.columns import compare_columns
 from loopwright.monitoring.drift import compare_rows, report_rows
-from loopwright.monitoring.joint import joint_drift
 from loopwright.monitoring.records import DriftReport, Finding, JointDrift
 from loopwright.monitoring.rules import judge_joint
 from loopwright.monitoring.windows import kept_between
@@ -186,6 +185,8 @@ def _importance(platform: Platform, version: ModelVersion) -> dict[str, float]:
 
 
 def _joint(was: pl.DataFrame, now: pl.DataFrame, importance: dict[str, float]) -> JointDrift | None:
+    """LightGBM is loaded for it, which takes a second that no other command and no worker should wait for."""
     total = sum(importance.values())
     wanted = [name for name, weight in importance.items() if weight >= WORTH * total] if total > 0 else None
-    return joint_drift(was, now, columns=wanted)
+    found: JointDrift | None = load_adapter("loopwright.monitoring.joint").joint_drift(was, now, columns=wanted)
+    return found
