@@ -102,10 +102,10 @@ def test_a_unit_is_the_key_or_else_the_request(captured, last):
 
 def test_shadows_predictions_are_read_apart(captured, storage, tmp_path):
     captured(["a", "b"], price=[1, 2])
-    assert shadow_rows(storage, "demand", START, LATER, scratch=tmp_path).is_empty()
+    assert shadow_rows(storage, "demand", START, LATER, scratch=tmp_path) == {}
     captured(["a", "b"], price=[1, 2], version=2, shadow=True)
     found = shadow_rows(storage, "demand", START, START + timedelta(seconds=1), scratch=tmp_path)
-    assert found.select("prediction_id", "version").rows() == [("a", 2)]
+    assert {number: rows["prediction_id"].to_list() for number, rows in found.items()} == {2: ["a"]}
 
 
 def test_a_segment_that_is_replaced_while_it_is_read_is_found_where_it_went(captured, storage, last, monkeypatch):

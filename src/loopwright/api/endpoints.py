@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
 from loopwright.api.asking import Here, Limit, Name, Offset, Order, Page
 from loopwright.bootstrap.platform import Platform
+from loopwright.bootstrap.shadows import shadow_comparison
 from loopwright.core.codec import from_json
 from loopwright.errors import NotFoundError
+from loopwright.monitoring.shadow_records import ShadowComparison
 from loopwright.rollout import ledger
 from loopwright.traffic.records import EndpointRevision
 from loopwright.traffic.status import STATUS_FOLDER, ServerStatus
@@ -84,6 +87,18 @@ def verify_endpoint(endpoint: Name, platform: Here) -> Verification:
     if not count:
         raise _unknown(platform, endpoint)
     return Verification(endpoint=endpoint, revisions=count, sound=not faults, faults=faults)
+
+
+@router.get("/endpoints/{endpoint}/shadow")
+def compare_shadow(
+    endpoint: Name,
+    platform: Here,
+    version: Annotated[int | None, Query(description="The shadow; without it, the one that predicted last.")] = None,
+    since: Annotated[str, Query(description="How far to look back, such as 12h, 7d or 4w.")] = "1d",
+    by: Annotated[list[str], Query(description="Columns to part rows by; else the declared slices.")] = [],  # noqa: B006
+) -> ShadowComparison:
+    """What a shadow predicted, held row by row against the answers that were given."""
+    return shadow_comparison(platform, endpoint, since=since, version=version, by=by)
 
 
 @router.post("/endpoints/{endpoint}/rollback")

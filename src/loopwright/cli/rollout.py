@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
+from rich.markup import escape
 
+from loopwright.bootstrap.shadows import shadow_comparison
 from loopwright.cli.output import Common, answer, say, table
 from loopwright.core.codec import to_plain
 from loopwright.errors import NotFoundError
+from loopwright.monitoring.shadow_page import (
+    DIFFERENCE_HEADS,
+    METRIC_HEADS,
+    SIDE_HEADS,
+    difference_rows,
+    headline,
+    metric_rows,
+    side_rows,
+)
 from loopwright.rollout import ledger
 from loopwright.rollout.records import Rollout
 from loopwright.traffic.records import EndpointRevision
@@ -87,6 +99,36 @@ def shadow(
         answer(to_plain(revision))
     else:
         say(f"{model} serves {_serves(revision)} (revision {revision.number})")
+    return 0
+
+
+@app.command
+def compare(
+    model: str,
+    *,
+    version: Annotated[int | None, Parameter(help="The shadow; without it, the one that predicted last.")] = None,
+    since: Annotated[str, Parameter(help="How far to look back, such as 12h, 7d or 4w.")] = "1d",
+    by: Annotated[tuple[str, ...], Parameter(help="A column to part rows by; else the declared slices.")] = (),
+    output: Annotated[Path | None, Parameter(help="Also write a page (.html) or a picture (.png).")] = None,
+    common: Common = Common(),  # noqa: B008
+) -> int:
+    """Hold what a shadow of MODEL predicted against the answers that were given, row by row."""
+    found = shadow_comparison(common.platform(), model, since=since, version=version, by=by, output=output)
+    if common.json:
+        answer(to_plain(found))
+        return 0
+    say(escape(headline(found)))
+    for note in found.notes:
+        say(f"  {escape(note)}")
+    if rows := difference_rows(found):
+        table(DIFFERENCE_HEADS, rows)
+    if found.metrics:
+        say(f"\non {found.outcomes:,} rows whose outcome is known")
+        table(METRIC_HEADS, metric_rows(found))
+    say()
+    table(SIDE_HEADS, side_rows(found))
+    if output is not None:
+        say(escape(f"\nwritten to {output}"))
     return 0
 
 

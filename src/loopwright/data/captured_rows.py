@@ -79,19 +79,22 @@ def last_rows(
     return _again(read)
 
 
-def shadow_rows(storage: Storage, endpoint: str, since: datetime, until: datetime, *, scratch: Path) -> pl.DataFrame:
-    """What shadows predicted in [since, until), oldest first: `prediction_id`, `version`, `at`, and their outputs."""
+def shadow_rows(
+    storage: Storage, endpoint: str, since: datetime, until: datetime, *, scratch: Path
+) -> dict[int, pl.DataFrame]:
+    """What shadows predicted in [since, until) by version, oldest first: `prediction_id`, `at`, and their outputs."""
 
-    def read() -> pl.DataFrame:
-        found = []
+    def read() -> dict[int, pl.DataFrame]:
+        found: dict[int, list[pl.DataFrame]] = {}
         # A segment lies in the folder of its first record's day, so one of yesterday's may reach into the period.
         for key in look_at_captures(storage, endpoint, (since - timedelta(days=1)).date(), until.date()).keys:
             rows = _typed(pl.scan_parquet(storage.fetch(key, scratch), glob=False))
             outputs = [name for name in rows.collect_schema().names() if name.startswith(OUTPUT)]
             inside = pl.col("shadow") & pl.col("at").is_between(since, until, closed="left")
-            found.append(rows.filter(inside).select("prediction_id", "version", "at", *outputs).collect())
-        filled = [one for one in found if one.height]
-        return pl.concat(filled, how="diagonal_relaxed").sort("at", maintain_order=True) if filled else pl.DataFrame()
+            frame = rows.filter(inside).select("prediction_id", "version", "at", *outputs).collect()
+            for (number,), part in frame.group_by("version", maintain_order=True):
+                found.setdefault(int(str(number)), []).append(part.drop("version"))
+        return {number: pl.concat(parts).sort("at", maintain_order=True) for number, parts in found.items()}
 
     return _again(read)
 
