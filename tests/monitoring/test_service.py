@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from loopwright.declare import Canary, Declaration, Drift
+from loopwright.declare import Canary, Declaration, Drift, NewData
 from loopwright.errors import LoopwrightError
 from loopwright.testing.notifier import MemoryNotifier
 
@@ -236,3 +236,69 @@ def test_one_models_trouble_does_not_keep_the_others_from_their_turn(
     with pytest.raises(LoopwrightError):
         monitors.tick({"broken": broken, **declared})
     assert monitors.findings("demand")
+
+
+def test_requests_that_stop_coming_are_told_and_their_coming_back_too(monitors, promote, traffic, clock, declared):
+    promote("first")
+    for _ in range(25):
+        traffic()
+        clock.sleep(3540)
+    monitors.tick(declared)
+    clock.sleep(2 * 3600)
+    finding = next(one for one in monitors.tick(declared) if one.kind == "volume")
+    assert not finding.passed
+    assert "no new requests for" in finding.decision.because()
+    assert [one.rule for one in monitors.alerts("demand", open_only=True)] == ["volume"]
+    traffic()
+    clock.sleep(AN_HOUR)
+    (again,) = [one for one in monitors.tick(declared) if one.kind == "volume"]
+    assert again.passed
+    assert monitors.alerts("demand", open_only=True) == []
+
+
+def test_half_of_the_usual_requests_of_the_hour_of_the_week_are_told(monitors, promote, traffic, clock, declared):
+    promote("first")
+    for _ in range(4):
+        traffic()
+        clock.sleep(7 * 86_400 - 60)
+        monitors.tick(declared)
+    traffic(temp=(0, 60, 60, 60, 60, 0), weather=(120, 72, 48, 0), prediction=(0, 120, 120, 0))
+    clock.sleep(AN_HOUR)
+    finding = next(one for one in monitors.tick(declared) if one.kind == "volume")
+    assert not finding.passed
+    assert "240 requests came, 1,000 usually do at this time of the week" in finding.decision.because()
+
+
+def test_an_hour_is_held_against_the_same_hour_of_the_days_before(monitors, promote, traffic, clock):
+    drift = Drift(window="1h", season="day")
+    declared = {"demand": Declaration(name="demand", source="x.csv", target="cnt", drift=drift)}
+    promote("first")
+    found = []
+    for day in range(5):
+        traffic(temp=WARM if day < 4 else (0, 900, 100, 0, 0, 0))
+        clock.sleep(86_400 - 60)
+        found += [one for one in monitors.tick(declared) if one.kind == "drift"]
+    assert [one.passed for one in found] == [False, False, False, True, False]
+    assert "the same time of 3 earlier days" in found[3].decision.because()
+    traffic(temp=(0, 900, 100, 0, 0, 0))
+    clock.sleep(AN_HOUR)
+    (still,) = [one for one in monitors.tick(declared) if one.kind == "drift"]
+    assert not still.passed  # what was unlike its season does not become the season
+    assert "the same time of 4 earlier days" in [reason.text for reason in still.decision.reasons][-1]
+
+
+def test_a_source_that_stopped_growing_is_told(monitors, promote, traffic, clock):
+    declared = {"demand": Declaration(name="demand", source="x.csv", target="cnt", retrain=(NewData(),))}
+    promote("first")
+    for version in range(25):
+        monitors.tick(declared, lambda _, version=version: f"digest {version}")
+        clock.sleep(86_400)
+    assert monitors.findings("demand", kind="freshness") == []
+    clock.sleep(3 * 86_400)
+    (finding,) = [one for one in monitors.tick(declared, lambda _: "digest 24") if one.kind == "freshness"]
+    assert not finding.passed
+    assert "no new rows of the source for 4 days; the longest of 24 gaps was 24 hours" in finding.decision.because()
+    clock.sleep(86_400)
+    (finding,) = [one for one in monitors.tick(declared, lambda _: "digest 25") if one.kind == "freshness"]
+    assert finding.passed
+    assert monitors.alerts("demand", open_only=True) == []
