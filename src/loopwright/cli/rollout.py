@@ -108,7 +108,9 @@ def compare(
     *,
     version: Annotated[int | None, Parameter(help="The shadow; without it, the one that predicted last.")] = None,
     since: Annotated[str, Parameter(help="How far to look back, such as 12h, 7d or 4w.")] = "1d",
-    by: Annotated[tuple[str, ...], Parameter(help="A column to part rows by; else the declared slices.")] = (),
+    by: Annotated[
+        tuple[str, ...], Parameter(negative="", help="A column to part rows by; else the declared slices.")
+    ] = (),
     output: Annotated[Path | None, Parameter(help="Also write a page (.html) or a picture (.png).")] = None,
     common: Common = Common(),  # noqa: B008
 ) -> int:
