@@ -10,18 +10,23 @@ from cyclopts import App, Parameter
 
 from loopwright.bootstrap.drift import drift_of_captures, drift_of_counts, drift_of_files
 from loopwright.bootstrap.outcomes import tell_outcomes
+from loopwright.bootstrap.performance import live_performance
 from loopwright.bootstrap.platform import Platform
+from loopwright.cli.alerts import ack, alerts, lift, notices, silence, silences
 from loopwright.cli.output import Common, answer, say, table
+from loopwright.cli.performance import performance
 from loopwright.core.clock import parse_duration
 from loopwright.core.codec import to_plain
 from loopwright.declare import Drift
 from loopwright.errors import RequestError, StorageError
 from loopwright.monitoring.page import to_html
-from loopwright.monitoring.performance import performance as measure
-from loopwright.monitoring.records import DriftReport, Finding, FindingKind, Performance, PerformanceReport
+from loopwright.monitoring.records import DriftReport, Finding, FindingKind
 from loopwright.monitoring.report import health_report
 
 app = App(name="monitor", help="Findings, alerts, requests to retrain, performance, the health report; tell outcomes.")
+
+for command in (alerts, ack, silence, silences, lift, notices, performance):
+    app.command(command)
 
 Limit = Annotated[int, Parameter(help="How many to show.")]
 Back = Annotated[str, Parameter(help="How far to look back, such as 12h, 7d or 4w.")]
@@ -52,35 +57,6 @@ def findings(
                 f"{one.rows:,}",
                 _mark(one),
                 one.decision.because(),
-            )
-            for one in found
-        ),
-    )
-    return 0
-
-
-@app.command
-def alerts(
-    model: str | None = None,
-    *,
-    only_open: Annotated[bool, Parameter(name="--open", negative="", help="Only those that are not over.")] = False,
-    limit: Limit = 20,
-    common: Common = Common(),  # noqa: B008
-) -> int:
-    """Show incidents, newest first."""
-    found = common.platform().monitors.alerts(model, open_only=only_open, limit=limit)
-    if common.json:
-        answer(to_plain(found))
-        return 0
-    table(
-        ("opened", "closed", "severity", "what", "why"),
-        (
-            (
-                f"{one.opened:%Y-%m-%d %H:%M}",
-                f"{one.closed:%Y-%m-%d %H:%M}" if one.closed else "open",
-                one.severity,
-                one.title,
-                one.recovery or one.text,
             )
             for one in found
         ),
@@ -155,29 +131,6 @@ def outcomes(
 
 
 @app.command
-def performance(
-    model: str | None = None,
-    *,
-    since: Back = "30d",
-    window: Window = "1d",
-    common: Common = Common(),  # noqa: B008
-) -> int:
-    """Show how well each version predicted, as far as it is known what came true."""
-    platform = common.platform()
-    name = platform.project.model(model).name
-    found = _performance(platform, name, _back(platform, since), window)
-    if common.json:
-        answer(to_plain(found))
-        return 0
-    if not found.versions:
-        say(f"no prediction of {name} was captured in the last {since}")
-        return 0
-    _measured("in all", found.versions)
-    _measured(f"by {window}", found.windows)
-    return 0
-
-
-@app.command
 def drift(
     model: str | None = None,
     *,
@@ -221,7 +174,7 @@ def report(
     platform = common.platform()
     declared = platform.project.model(model)
     start = _back(platform, since)
-    measured = _performance(platform, declared.name, start, window)
+    measured = live_performance(platform, declared.name, since=since, window=window)
     made = health_report(
         declared.name, platform.monitors, since=start, performance=measured, drift=declared.declaration.drift
     )
@@ -236,19 +189,6 @@ def report(
     return 0
 
 
-def _performance(platform: Platform, model: str, since: datetime, window: str) -> PerformanceReport:
-    _length(window)
-    return measure(
-        model,
-        since,
-        platform.clock.now(),
-        storage=platform.storage,
-        registry=platform.registry,
-        scratch=platform.home / "cache",
-        window=window,
-    )
-
-
 def _back(platform: Platform, since: str) -> datetime:
     return platform.clock.now() - _length(since)
 
@@ -258,23 +198,6 @@ def _length(text: str) -> timedelta:
         return parse_duration(text)
     except ValueError as error:
         raise RequestError(str(error), remedy="for example 12h, 7d or 4w") from None
-
-
-def _measured(title: str, found: tuple[Performance, ...]) -> None:
-    names = list(dict.fromkeys(name for one in found for name in one.metrics))
-    table(
-        (title, "version", "predictions", "outcomes", *names),
-        (
-            (
-                f"{one.start:%Y-%m-%d %H:%M}",
-                f"v{one.version}",
-                f"{one.predictions:,}",
-                f"{one.outcomes:,} ({one.coverage:.0%})",
-                *(f"{one.metrics[name]:.4g}" if name in one.metrics else "" for name in names),
-            )
-            for one in found
-        ),
-    )
 
 
 def _drifted(found: DriftReport) -> None:
