@@ -26,7 +26,7 @@ from loopwright.data.validate import validate
 from loopwright.declare import Model
 from loopwright.errors import ConflictError
 from loopwright.evaluation.gate import decide_gate
-from loopwright.evaluation.records import Champion, EvaluateTask, EvaluationReport, GateDecision
+from loopwright.evaluation.records import Champion, EvaluateTask, EvaluationReport, GateDecision, JudgedRows
 from loopwright.evaluation.replay import why_not
 from loopwright.evaluation.replay_records import ReplayReport, ReplayTask
 from loopwright.evaluation.replay_rules import judge_replay
@@ -154,6 +154,7 @@ def evaluation_report(
     run: Run,
     jobs: Jobs,
     context: StageContext,
+    price_per_hour: float | None,
 ) -> EvaluationReport:
     """How candidate, champion and dummy do on the same test rows, which none of them was trained on."""
     task = EvaluateTask(
@@ -162,6 +163,8 @@ def evaluation_report(
         champion=champion,
         folder=f"evaluations/{candidate.id}",
         run_id=run.id,
+        judged=_judged(run, context),
+        price_per_hour=price_per_hour,
     )
     return _job(jobs, "evaluate", task, EvaluationReport, model, code_version, context)
 
@@ -283,7 +286,14 @@ def rollout(
             remedy=f"start another run: `loopwright run {model.name}`",
         )
     rollout_id = derived_id("rollout", run.id)
-    return rollouts.request(model_version, declared.rollout, rollout_id=rollout_id, redact=declared.redact)
+    return rollouts.request(
+        model_version,
+        declared.rollout,
+        rollout_id=rollout_id,
+        redact=declared.redact,
+        capture_share=declared.capture_share,
+        sticky_by=declared.sticky_by,
+    )
 
 
 STAGES = (
@@ -306,6 +316,13 @@ STAGES = (
 
 def _contract_key(model: Model, contract: DataContract) -> str:
     return f"contracts/{model.name}/{contract.digest()}.odcs.yaml"
+
+
+def _judged(run: Run, context: StageContext) -> tuple[JudgedRows, ...]:
+    """On which rows the latest candidates of this model were held against a champion, this run's own left out."""
+    made = context.journal.finished("evaluation_report", model=run.model, limit=200)
+    reports = [from_plain(one.result, EvaluationReport) for one in made if one.run != run.id]
+    return tuple(one.judged for one in reports if one.judged is not None)
 
 
 def _job(

@@ -7,23 +7,44 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loopwright.core.decision import decide
-from loopwright.declare import Gate
+from loopwright.declare import Fairness, Gate
 from loopwright.evaluation.gate import decide_gate
-from loopwright.evaluation.records import Comparison, Estimate, EvaluationReport
+from loopwright.evaluation.records import Comparison, Estimate, EvaluationReport, GroupRate, SliceReport
+from loopwright.statistics.special import normal_quantile, normal_tail
+
+Z = normal_quantile(0.95)
 
 
-def comparison(against, difference, low, *, metric="rmse", rows=500, baseline=100.0):
-    high = None if low is None else 2 * difference - low
-    return Comparison(
-        against=against,
-        metric=metric,
-        difference=difference,
-        low=low,
-        high=high,
-        confidence=0.95,
-        rows=rows,
-        baseline=baseline,
-    )
+def comparison(against, difference, low, *, metric="rmse", rows=500, baseline=100.0, margin=0.05):
+    """As a normal figure's would be whose one-sided bound at 95 % is `low`."""
+    allowed = 0.0 if against == "dummy" else margin * abs(baseline)
+    known = {}
+    if low is not None:
+        error = (difference - low) / Z
+        known = {
+            "low": low,
+            "high": 2 * difference - low,
+            "error": error,
+            "p_better": p_value(difference, error),
+            "p_not_worse": p_value(difference + allowed, error),
+            "p_worse": p_value(-difference - allowed, error),
+        }
+    given = {
+        "against": against,
+        "metric": metric,
+        "difference": difference,
+        "low": None,
+        "high": None,
+        "confidence": 0.95,
+        "rows": rows,
+        "baseline": baseline,
+        "allowed": allowed,
+    }
+    return Comparison(**(given | known))
+
+
+def p_value(ahead, error):
+    return normal_tail(ahead / error) if error else float(ahead <= 0)
 
 
 BETTER = comparison("dummy", 40.0, 35.0)
@@ -108,36 +129,39 @@ def test_a_first_version_must_surely_know_something_and_a_rival_dummy_or_a_later
     ("difference", "low", "margin", "finding"),
     [
         (3.0, 1.0, 0.05, "pass"),  # better
-        (0.0, -5.0, 0.05, "pass"),  # the bound just at the margin
+        (0.0, -4.999, 0.05, "pass"),  # the bound just within the margin
         (0.0, -5.001, 0.05, "fail"),
         (-4.0, -4.9, 0.05, "pass"),  # worse, but surely by less than allowed
         (-6.0, -7.0, 0.05, "fail"),
-        (0.0, 0.0, 0.0, "pass"),  # the same model again
+        (0.0, 0.0, 0.05, "pass"),  # the same model again
+        (0.0, 0.0, 0.0, "fail"),  # which is not better, and nothing is allowed
         (1.0, -0.1, 0.0, "fail"),
         (1.0, None, 0.05, "fail"),
     ],
 )
 def test_a_later_version_must_surely_be_no_worse_than_the_champion_by_the_margin(difference, low, margin, finding):
-    evaluated = report(champion=comparison("champion", difference, low))
+    evaluated = report(champion=comparison("champion", difference, low, margin=margin))
     assert findings(Gate(margin=margin), evaluated)["champion"] == finding
 
 
 @pytest.mark.parametrize(
     ("difference", "low", "text"),
     [
-        (3.0, 1.0, "rmse 97 … better, by at least 1 at 0.95 confidence"),
-        (-1.0, -2.0, "rmse 101 … worse by at most 2, where 5 (0.05 of it) is allowed"),
-        (-9.0, -12.0, "rmse 109 … worse by 9, where 5 (0.05 of it) is allowed"),
+        (3.0, 1.0, "rmse 97 … better by at least 1 at 0.95 confidence (p = 0.0068)"),
+        (-1.0, -2.0, "rmse 101 … not worse by 5 (0.05 of it) (p = 2.4e-11)"),
+        (-9.0, -12.0, "rmse 109 … worse by 9, where less than 5 (0.05 of it) is allowed"),
+        (
+            0.0,
+            -8.0,
+            "rmse 100 … it may be worse by 5 (0.05 of it); about 2,900 rows are needed to see 5, it has 500",
+        ),
         (
             -4.0,
             -6.0,
-            "rmse 104 … it may be worse by more than the 5 allowed; 500 rows are too few, about 2,000 would be needed",
+            "rmse 104 … it may be worse by 5 (0.05 of it); about 180 rows see 5 four times in five, "
+            "so more would hardly show it",
         ),
-        (
-            -4.999,
-            -8.0,
-            "rmse 105 … it may be worse by more than the 5 allowed; 500 rows do not show it, and more would hardly do",
-        ),
+        (1.0, None, "rmse 99 … it may be worse by 5 (0.05 of it); 500 rows are too few for any bound"),
     ],
 )
 def test_the_champion_is_told_with_figures(difference, low, text):
@@ -161,10 +185,133 @@ def test_more_is_better_is_told_the_right_way_round():
 
 
 def test_too_few_rows_are_told_with_about_how_many_would_do():
-    """Four times the rows halve the distance from the difference to its bound."""
+    """((1.645 + 0.842) * error / effect) ** 2 times the rows there are."""
     evaluated = report(dummy=comparison("dummy", 5.0, -5.0, rows=40))
     reason = decide_gate(Gate(), evaluated).decision.failures[0]
-    assert "40 rows are too few, about 160 would be needed" in reason.text
+    assert reason.text.endswith("that may be chance; about 370 rows are needed to see 5, it has 40")
+    assert reason.figures["rows_needed"] == 366
+
+
+@pytest.mark.parametrize(("rows", "finding"), [(29, "fail"), (30, "pass")])
+def test_fewer_rows_than_the_least_decide_nothing(rows, finding):
+    champion = comparison("champion", 3.0, 1.0, rows=rows)
+    assert findings(Gate(), report(champion=champion))["champion"] == finding
+    assert findings(Gate(rule="superior"), report(champion=champion))["champion"] == finding
+
+
+@pytest.mark.parametrize(
+    ("difference", "low", "finding", "said"),
+    [
+        (3.0, 1.0, "pass", "better by at least 1"),
+        (3.0, -0.001, "fail", "that may be chance; about 410 rows see 5 four times in five"),
+        (-1.0, -2.0, "fail", "no better"),
+        (3.0, None, "fail", "500 rows are too few for any bound"),
+    ],
+)
+def test_a_superior_candidate_must_surely_be_better(difference, low, finding, said):
+    evaluated = report(champion=comparison("champion", difference, low))
+    reason = next(
+        one for one in decide_gate(Gate(rule="superior"), evaluated).decision.reasons if one.rule == "champion"
+    )
+    assert reason.finding == finding
+    assert said in reason.text
+
+
+def test_rows_that_have_judged_before_let_less_chance_pass():
+    champion = comparison("champion", -2.0, -4.9)  # p of "worse by 5" is 0.044
+    assert findings(Gate(), report(champion=champion))["champion"] == "pass"
+    again = decide_gate(Gate(), report(champion=champion, uses=2.5)).decision
+    assert not again.passed
+    uses = next(one for one in again.reasons if one.rule == "uses")
+    assert uses.text.startswith("these rows have judged 1.5 candidates before: a chance of 0.02 is let pass, not 0.05")
+    assert "uses" not in findings(Gate(), report(champion=champion, uses=1.0))
+
+
+def test_further_metrics_must_all_be_shown_and_none_is_corrected():
+    mae = comparison("champion", -2.0, -4.9, metric="mae")
+    gate = Gate("rmse", also=["mae", "wape"])
+    champion = comparison("champion", 3.0, 1.0)
+    found = findings(gate, report(champion=champion, also=(mae,)))
+    assert (found["also mae"], found["also wape"]) == ("pass", "fail")
+    assert "also mae" not in findings(gate, report())  # a first version is held against nobody
+
+
+def sliced(*differences, low=0.1, rows=100):
+    """Slices worse by their `differences`, each with its bound `low` below."""
+    return tuple(
+        SliceReport(
+            column="city",
+            value=str(place),
+            rows=rows,
+            candidate={},
+            comparison=comparison("champion", one, one - low, rows=rows),
+        )
+        for place, one in enumerate(differences)
+    )
+
+
+def test_a_slice_that_is_surely_worse_refuses():
+    champion = comparison("champion", 3.0, 1.0)
+    decision = decide_gate(Gate(), report(champion=champion, slices=sliced(1.0, -9.0, 0.0))).decision
+    assert [one.rule for one in decision.failures] == ["slices"]
+    assert decision.because().startswith(
+        "where city is 1: rmse 109 against the champion's 100 on 100 rows: surely worse"
+    )
+    assert decide_gate(Gate(slices=False), report(champion=champion, slices=sliced(1.0, -9.0, 0.0))).passed
+    assert decide_gate(Gate(), report(champion=champion, slices=sliced(1.0, -9.0, rows=29))).passed
+
+
+def test_slices_are_corrected_for_their_number():
+    """A p-value of 0.03 refuses alone, and not among five."""
+    champion, bound = comparison("champion", 3.0, 1.0), Z / normal_quantile(0.97)
+    one, low = -6.0, bound
+    assert findings(Gate(), report(champion=champion, slices=sliced(one, low=low)))["slices"] == "fail"
+    assert findings(Gate(), report(champion=champion, slices=sliced(one, 0, 0, 0, 0, low=low)))["slices"] == "pass"
+
+
+def groups(*pairs, rate="selection_rate"):
+    return tuple(
+        GroupRate(column="sex", rate=rate, group=name, rows=rows, value=value, effective=rows)
+        for name, value, rows in zip("fmx", *zip(*pairs, strict=True), strict=False)
+    )
+
+
+@pytest.mark.parametrize(
+    ("limit", "found", "finding", "asked", "said"),
+    [
+        ({"max_gap": 0.1}, [(0.5, 2_000), (0.3, 2_000)], "fail", False, "surely broken"),
+        ({"max_gap": 0.1}, [(0.5, 60), (0.38, 60)], "warn", True, "that may be chance: a person decides"),
+        ({"max_gap": 0.1}, [(0.5, 60), (0.45, 60)], "pass", False, "kept, though that may be chance"),
+        ({"max_gap": 0.1}, [(0.5, 20_000), (0.49, 20_000), (0.5, 20_000)], "pass", False, "surely kept"),
+        ({"min_ratio": 0.8}, [(0.5, 2_000), (0.3, 2_000)], "fail", False, "surely broken"),
+        ({"min_ratio": 0.8}, [(0.1, 60), (0.0, 30)], "warn", True, "a person decides"),
+        ({"min_ratio": 0.8}, [(0.0, 60), (0.0, 60)], "pass", False, "kept"),
+        ({"max_gap": 0.1}, [(0.5, 60)], "warn", False, "nothing to compare"),
+    ],
+)
+def test_fairness_refuses_what_is_sure_and_asks_a_person_in_doubt(limit, found, finding, asked, said):
+    gate = Gate(fairness=[Fairness("sex", **limit)])
+    decision = decide_gate(gate, report(groups=groups(*found)))
+    reason = next(one for one in decision.decision.reasons if one.rule == "fairness sex")
+    assert reason.finding == finding
+    assert said in reason.text
+    assert decision.needs_approval == asked
+    assert decision.passed == (finding != "fail")
+
+
+@pytest.mark.parametrize(
+    ("price", "budget", "finding", "said"),
+    [
+        (2.0, 1.0, "pass", "its training cost 1, within the budget of 1"),
+        (2.1, 1.0, "fail", "its training cost 1.05, above the budget of 1"),
+        (None, 1.0, "warn", "it took 1,800 s to train; what that costs is not known"),
+    ],
+)
+def test_the_cost_of_training_has_a_budget_and_is_not_invented(price, budget, finding, said):
+    evaluated = report(training_seconds=1_800.0, price_per_hour=price)
+    reason = decide_gate(Gate(max_training_cost=budget), evaluated).decision.reasons[-1]
+    assert (reason.rule, reason.finding) == ("max_training_cost", finding)
+    assert reason.text.startswith(said)
 
 
 def test_a_champion_that_cannot_be_compared_leaves_the_rules_of_a_first_version_and_a_person():
@@ -231,7 +378,7 @@ def test_a_better_candidate_is_never_refused_where_a_worse_one_passes(value, dum
 
     def against(who, figures, by):
         difference, reach = figures
-        return comparison(who, difference + by, difference - reach + by)
+        return comparison(who, difference + by, difference - reach + by, margin=margin)
 
     def evaluated(by):
         return report(

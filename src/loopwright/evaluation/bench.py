@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from loopwright.declare import DEFAULT_METRIC, METRICS
 from loopwright.evaluation.records import Comparison, Estimate, Who
-from loopwright.evaluation.rows import Floats, History, Mask, Places, resampling
+from loopwright.evaluation.rows import Floats, History, Mask, Places, dependence, resampling
 from loopwright.evaluation.tasks import Scores, Task
-from loopwright.statistics.bootstrap import difference, interval
+from loopwright.statistics.bootstrap import interval
+from loopwright.statistics.dependence import Dependence
 from loopwright.statistics.metrics import METRICS_OF, prepare
+from loopwright.statistics.paired import compare
 
 OF_CALLED_ROWS = ("precision", "recall", "f1")
+OF_RANKS = ("roc_auc", "pr_auc")
+FEWEST_OF_A_CLASS = 5
+"""Rows of the rarer class below which a ranking has no bounds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,7 +37,7 @@ class Contender:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bench:
-    """The test rows at `places`, in their order, with what came true; `metric` decides."""
+    """The test rows at `places`, in their order, with what came true; `metric` decides, within `margin`."""
 
     task: Task
     classes: tuple[str, ...]
@@ -41,6 +46,7 @@ class Bench:
     places: Places
     confidence: float
     seed: int
+    margin: float = 0.0
 
     @property
     def truth(self) -> Floats:
@@ -77,28 +83,57 @@ class Bench:
             said.append("the candidate's scores are no probabilities: log loss, Brier and calibration have no value")
         return said
 
-    def compare(self, candidate: Contender, other: Contender) -> Comparison | None:
-        """Candidate minus `other` where neither was trained; None where the metric has no meaning there."""
-        rows = np.flatnonzero(candidate.unseen & other.unseen)
-        name = self.dummy_metric if other.who == "dummy" else self.metric
+    def dependence(self, inside: Mask) -> Dependence:
+        """Which of the test rows `inside` may resemble each other."""
+        return dependence(self.history, self.places[inside])
+
+    def compare(
+        self, candidate: Contender, other: Contender, metric: str | None = None, inside: Mask | None = None
+    ) -> Comparison | None:
+        """Candidate and `other` in the deciding metric or another, on the rows (`inside`) that neither was trained on;
+        None where the metric has no meaning there.
+        """
+        chosen = candidate.unseen & other.unseen & (True if inside is None else inside)
+        name = metric or (self.dummy_metric if other.who == "dummy" else self.metric)
+        truth = self.truth[chosen]
         ours, theirs = (
-            prepare(self.task.name, name, self.truth[rows], one.scores[rows], threshold=one.threshold)
+            prepare(self.task.name, name, truth, one.scores[chosen], threshold=one.threshold)
             for one in (candidate, other)
         )
         if ours is None or theirs is None:
             return None
-        draws = resampling(self.history, self.places[rows], self.seed)
-        found = difference(ours, theirs, draws, more_is_better=METRICS[name][1], confidence=self.confidence)
+        margin = 0.0 if other.who == "dummy" else self.margin
+        more, alike = METRICS[name][1], self.dependence(chosen)
+        found = compare(ours, theirs, alike, more_is_better=more, margin=margin, confidence=self.confidence)
         if found is None:
             return None
-        return Comparison(
+        told = Comparison(
             against=other.who,
             metric=name,
             difference=found.difference,
             low=found.low,
             high=found.high,
             confidence=self.confidence,
-            rows=len(rows),
-            baseline=theirs.value(),
+            rows=len(truth),
+            baseline=found.baseline,
             sibling=other.sibling,
+            allowed=found.allowed,
+            error=found.error,
+            p_better=found.p_better,
+            p_not_worse=found.p_not_worse,
+            p_worse=found.p_worse,
         )
+        return _without_bounds(told) if self._too_few(name, truth) else told
+
+    def _too_few(self, name: str, truth: Floats) -> bool:
+        """Whether a ranking's spread rests on a handful of rows of the rarer class."""
+        return name in OF_RANKS and self.task.name == "binary" and _rarer(truth) < FEWEST_OF_A_CLASS
+
+
+def _rarer(truth: Floats) -> int:
+    positives = int((truth > 0.5).sum())
+    return min(positives, len(truth) - positives)
+
+
+def _without_bounds(one: Comparison) -> Comparison:
+    return replace(one, low=None, high=None, error=None, p_better=None, p_not_worse=None, p_worse=None)

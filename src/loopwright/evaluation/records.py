@@ -31,10 +31,23 @@ class Champion:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class JudgedRows:
+    """The `rows` on which a candidate was held against a champion. In order they lie from `since` to `until`, moments
+    as numbers. `way` says by what rows are parted: by the same hash, earlier rows are among later ones.
+    """
+
+    way: str
+    rows: int
+    since: float | None = None
+    until: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class EvaluateTask:
     """An evaluation job's task: hold `candidate` against `champion` and a dummy on the test rows of `dataset`.
 
-    The reference and the pictures go below the object-store folder `folder`.
+    The reference and the pictures go below the object-store folder `folder`. `judged` are the rows on which earlier
+    candidates of this model were held against a champion, `price_per_hour` what the machine costs, where it is known.
     """
 
     candidate: Candidate
@@ -42,6 +55,8 @@ class EvaluateTask:
     champion: Champion | None
     folder: str
     run_id: str
+    judged: tuple[JudgedRows, ...] = ()
+    price_per_hour: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,7 +74,8 @@ class Comparison:
 
     `low` and `high` each bound the difference on one side at `confidence`; None where too few rows allow no bound.
     `rows` are those that neither was trained on, `baseline` the other's figure on them. `sibling` says that the
-    champion stands for itself as it was evaluated, before its refit.
+    champion stands for itself as it was evaluated, before its refit. `allowed` is the gate's margin in the metric's
+    unit; the p-values and `error` are those of `statistics.paired.Paired`.
     """
 
     against: Who
@@ -71,13 +87,37 @@ class Comparison:
     rows: int
     baseline: float
     sibling: bool = False
+    allowed: float = 0.0
+    error: float | None = None
+    p_better: float | None = None
+    p_not_worse: float | None = None
+    p_worse: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GroupRate:
+    """The candidate's `rate` (see `Fairness`) of the test rows where `column` is `group`.
+
+    `rows` are those that count for it, `effective` how many independent rows would know it as well.
+    """
+
+    column: str
+    rate: str
+    group: str
+    rows: int
+    value: float
+    effective: float
+
+    def words(self) -> str:
+        return f"{self.value:.3g} of {self.rows:,} rows of {self.group!r}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SliceReport:
     """Metrics of the candidate on the test rows where `column` is `value`.
 
-    `champion` has them too where it can be held against all test rows.
+    `champion` has them too where it can be held against all test rows. `comparison` is with the champion, in the metric
+    that decides, on those of the rows that neither was trained on.
     """
 
     column: str
@@ -85,6 +125,7 @@ class SliceReport:
     rows: int
     candidate: dict[str, float]
     champion: dict[str, float] = field(default_factory=dict)
+    comparison: Comparison | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,6 +139,10 @@ class EvaluationReport:
     the bundle's size. `scores` is the key of the test rows' scores and truths (Parquet), `loss_model` that of a
     regression's `LossModel`: what estimates without labels begin with; "" where there is none, or the target is
     redacted.
+
+    `also` are comparisons with the champion in the gate's further metrics, `groups` the rates that it limits. `judged`
+    are the rows of the champion's comparison, `uses` how often those have judged, this time included: each earlier time
+    counts by the share of the rows that it had. `training_seconds` are those of the candidate.
     """
 
     candidate: str
@@ -118,6 +163,12 @@ class EvaluationReport:
     notes: tuple[str, ...] = ()
     scores: str = ""
     loss_model: str = ""
+    also: tuple[Comparison, ...] = ()
+    groups: tuple[GroupRate, ...] = ()
+    judged: JudgedRows | None = None
+    uses: float = 1.0
+    training_seconds: float = 0.0
+    price_per_hour: float | None = None
 
     def against(self, who: Who) -> Comparison | None:
         """The comparison with `who`, if there is one."""

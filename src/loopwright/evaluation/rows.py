@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from loopwright.core.clock import parse_duration
 from loopwright.errors import DataError
 from loopwright.statistics.bootstrap import Resampling, by_blocks, by_rows
+from loopwright.statistics.dependence import Dependence, in_clusters, in_order, independent
 from loopwright.training.records import SplitPlan
 from loopwright.training.split import assign
 
@@ -41,6 +42,7 @@ class History:
     dated: bool = False
     delay: float | None = 0.0
     strangers: int = 0
+    keys: NDArray[np.uint64] | None = None
 
     @property
     def test_places(self) -> Places:
@@ -49,7 +51,9 @@ class History:
         return places if self.moments is None else places[np.argsort(self.moments[places], kind="stable")]
 
 
-def read_history(plan: SplitPlan, rows: pl.LazyFrame, outcomes: pl.Series, truth: Floats, classes: int) -> History:
+def read_history(
+    plan: SplitPlan, rows: pl.LazyFrame, outcomes: pl.Series, truth: Floats, classes: int, key: str | None = None
+) -> History:
     """The rows as `plan` parts them; `truth` is what `outcomes` come to. Raises `DataError` without a test row."""
     parts = assign(plan, rows).to_numpy()
     known = ~np.isnan(truth)
@@ -64,6 +68,7 @@ def read_history(plan: SplitPlan, rows: pl.LazyFrame, outcomes: pl.Series, truth
         dated=dated,
         delay=_delay(plan),
         strangers=int(((parts == "test") & ~known & outcomes.is_not_null().to_numpy()).sum()),
+        keys=None if key is None else rows.select(pl.col(key).hash()).collect().to_series().to_numpy(),
     )
     if not history.test.any():
         raise DataError(
@@ -83,6 +88,14 @@ def resampling(history: History, places: Places, seed: int) -> Resampling:
         return by_rows(len(places), seed=seed)
     different = len(np.unique(history.moments[places]))
     return by_blocks(len(places), length=ceil(len(places) / different * different ** (1 / 3)), seed=seed)
+
+
+def dependence(history: History, places: Places) -> Dependence:
+    """Which of the rows at `places` may resemble each other: neighbours where rows are ordered, those of one key."""
+    keys = None if history.keys is None else in_clusters(history.keys[places])
+    if history.moments is None:
+        return independent(len(places)) if keys is None else keys
+    return in_order(history.moments[places], keys)
 
 
 def moment(written: str) -> float:

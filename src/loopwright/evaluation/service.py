@@ -10,12 +10,15 @@ import polars as pl
 from loopwright.bundle.outputs import Outputs
 from loopwright.core.codec import to_json
 from loopwright.data.snapshot import load_rows
+from loopwright.declare import Gate
 from loopwright.evaluation.bench import Bench, Contender
 from loopwright.evaluation.champion import contend
 from loopwright.evaluation.estimator import keep_loss_model, keep_scores
+from loopwright.evaluation.fairness import group_rates
+from loopwright.evaluation.judged import judged_rows, uses
 from loopwright.evaluation.opened import Opened, open_bundle
 from loopwright.evaluation.pictures import draw_pictures
-from loopwright.evaluation.records import Comparison, Estimate, EvaluateTask, EvaluationReport
+from loopwright.evaluation.records import Comparison, Estimate, EvaluateTask, EvaluationReport, JudgedRows
 from loopwright.evaluation.reference import make_reference
 from loopwright.evaluation.rows import read_history, take
 from loopwright.evaluation.slices import slice_reports
@@ -40,6 +43,7 @@ def evaluate(task: EvaluateTask, workspace: Workspace) -> EvaluationReport:
     compared = [bench.compare(line_up.candidate, other) for other in line_up.others]
     comparisons = tuple(one for one in compared if one is not None)
     latency = opened.latency_ms(rows)
+    gate, (judged, used) = workspace.model.declaration.gate, _judged(task, bench, line_up)
     workspace.progress("drawing pictures", 0.8)
     return EvaluationReport(
         candidate=task.candidate.id,
@@ -60,6 +64,12 @@ def evaluate(task: EvaluateTask, workspace: Workspace) -> EvaluationReport:
         notes=(*line_up.notes, *sliced, *bench.gaps(line_up.candidate)),
         scores=_keep_scores(task, bench, line_up, workspace),
         loss_model=_keep_loss_model(task, opened, rows, bench, line_up, workspace),
+        also=_also(bench, gate, line_up),
+        groups=group_rates(bench, rows, gate, line_up.candidate),
+        judged=judged,
+        uses=used,
+        training_seconds=task.candidate.seconds,
+        price_per_hour=task.price_per_hour,
     )
 
 
@@ -90,7 +100,9 @@ def _set_up(task: EvaluateTask, opened: Opened, workspace: Workspace) -> tuple[B
     everything = load_rows(task.dataset, workspace.storage, workspace.folder)
     classes = kind.classes(opened.manifest)
     outcomes = everything.select(declared.target).collect().to_series()
-    history = read_history(task.candidate.split, everything, outcomes, kind.truth(outcomes, classes), len(classes))
+    history = read_history(
+        task.candidate.split, everything, outcomes, kind.truth(outcomes, classes), len(classes), declared.key
+    )
     bench = Bench(
         task=kind,
         classes=classes,
@@ -99,6 +111,7 @@ def _set_up(task: EvaluateTask, opened: Opened, workspace: Workspace) -> tuple[B
         places=history.test_places,
         confidence=declared.gate.confidence,
         seed=declared.seed,
+        margin=declared.gate.margin,
     )
     names = [name for name in everything.collect_schema() if name != declared.target]
     return bench, take(everything, names, bench.places)
@@ -123,6 +136,21 @@ def _line_up(task: EvaluateTask, opened: Opened, bench: Bench, rows: pl.DataFram
         incomparable=said if champion is None else "",
         notes=tuple(filter(None, (f"the dummy says {dummy.name}", said))),
     )
+
+
+def _also(bench: Bench, gate: Gate, line_up: _LineUp) -> tuple[Comparison, ...]:
+    if line_up.champion is None:
+        return ()
+    found = [bench.compare(line_up.candidate, line_up.champion, metric) for metric in gate.also]
+    return tuple(one for one in found if one is not None)
+
+
+def _judged(task: EvaluateTask, bench: Bench, line_up: _LineUp) -> tuple[JudgedRows | None, float]:
+    if line_up.champion is None:
+        return None, 1.0
+    moments, places = bench.history.moments, bench.places[line_up.champion.unseen]
+    now = judged_rows(task.candidate.split, moments, places)
+    return now, uses(now, task.judged, moments, places)
 
 
 def _incomparable(task: EvaluateTask, bench: Bench, line_up: _LineUp, comparisons: tuple[Comparison, ...]) -> str:

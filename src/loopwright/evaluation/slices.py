@@ -22,7 +22,7 @@ def slice_reports(
     """The `VALUES` commonest values of each column that have at least `FEWEST` test rows, and notes on the others.
 
     A missing value is the value "missing". The champion is shown where it has seen none of the test rows: figures on
-    different rows would invite a comparison that is none.
+    different rows would invite a comparison that is none. Compared they are on those that it has not seen.
     """
     shown = [candidate] + ([champion] if champion is not None and champion.unseen.all() else [])
     reports, notes = [], []
@@ -34,11 +34,18 @@ def slice_reports(
             notes.append(
                 f"slices by {column}: {kept.height} of {counts.height:,} values, the commonest of {FEWEST} rows or more"
             )
-        reports += [_slice(bench, column, values, value, shown) for value in kept["value"]]
+        reports += [_slice(bench, column, values, value, shown, champion) for value in kept["value"]]
     return reports, notes
 
 
-def _slice(bench: Bench, column: str, values: pl.Series, value: object, shown: list[Contender]) -> SliceReport:
+def _slice(
+    bench: Bench,
+    column: str,
+    values: pl.Series,
+    value: object,
+    shown: list[Contender],
+    champion: Contender | None,
+) -> SliceReport:
     inside = values.eq_missing(pl.Series([value], dtype=values.dtype)).to_numpy()
     figures = [
         metrics(bench.task.name, bench.truth[inside], one.scores[inside], threshold=one.threshold) for one in shown
@@ -49,4 +56,5 @@ def _slice(bench: Bench, column: str, values: pl.Series, value: object, shown: l
         rows=int(inside.sum()),
         candidate=figures[0],
         champion=figures[1] if len(figures) > 1 else {},
+        comparison=None if champion is None else bench.compare(shown[0], champion, inside=inside),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil, pi, sqrt
 
 import numpy as np
@@ -11,16 +11,22 @@ from loopwright.statistics.arrays import AnyArray, Floats, Places
 
 FEWEST_MOMENTS = 10
 """Moments below which nothing is said of rows in order."""
+FEWEST_CLUSTERS = 20
+"""Clusters below which those of rows in order are left aside: few of them would know their own spread too badly."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dependence:
-    """Rows of different `unit` [rows], 0 … `units` - 1, are independent; where `ordered`, the nearer the more alike."""
+    """Rows of different `unit` [rows], 0 … `units` - 1, are independent; where `ordered`, the nearer the more alike.
+
+    Rows in order may be of `clusters` too, which come again and again: then the greater error of the two counts.
+    """
 
     unit: Places | None = field(default=None, repr=False)
     units: int
     rows: int
     ordered: bool = False
+    clusters: Dependence | None = None
 
     @property
     def independent(self) -> bool:
@@ -46,9 +52,11 @@ def in_clusters(clusters: AnyArray) -> Dependence:
     return _by_unit(clusters, ordered=False)
 
 
-def in_order(moments: AnyArray) -> Dependence:
+def in_order(moments: AnyArray, clusters: Dependence | None = None) -> Dependence:
     """Rows of one moment, and of moments near each other, may resemble each other: `moments` [rows]."""
-    return _by_unit(moments, ordered=True)
+    found = _by_unit(moments, ordered=True)
+    some = clusters is not None and not clusters.independent and clusters.units >= FEWEST_CLUSTERS
+    return replace(found, clusters=clusters) if some else found
 
 
 def spread(influence: Floats, dependence: Dependence) -> Spread | None:
@@ -70,7 +78,9 @@ def spread(influence: Floats, dependence: Dependence) -> Spread | None:
         return Spread(error=sqrt(float((kept**2).mean()) * (dependence.units - 1)) / dependence.rows, freedom=freedom)
     cosines = _cosine_sums(sums, _frequencies(sums))
     error = sqrt(2 * float((cosines**2).mean())) / dependence.rows
-    return Spread(error=error, freedom=1 / (1 / len(cosines) + 1 / freedom))
+    found = Spread(error=error, freedom=1 / (1 / len(cosines) + 1 / freedom))
+    other = None if dependence.clusters is None else spread(influence, dependence.clusters)
+    return found if other is None or other.error <= found.error else other
 
 
 def _by_unit(values: AnyArray, ordered: bool) -> Dependence:
