@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from loopwright.declare import Declaration, Governor
+from dataclasses import replace
+
+from loopwright.declare import Declaration, Governor, NewData
 from loopwright.retraining.records import SourceState
 
 DECLARATION = Declaration(name="demand", source="a.csv", target="sold", governor=Governor("1h"))
@@ -39,3 +41,19 @@ def test_requests_by_model_and_status(client, declared):
     assert client.get("/api/v1/retrain-requests?status=refused").json() == []
     assert client.get("/api/v1/retrain-requests/request-none").status_code == 404
     assert client.post("/api/v1/retrain-requests", json={"model": "nobody"}).status_code == 404
+
+
+def test_a_person_approves_a_request_that_waits_and_resets_the_breaker(client, platform, declared):
+    asked = client.post("/api/v1/retrain-requests", json={"model": "demand"}).json()
+    refused = client.post(f"/api/v1/retrain-requests/{asked['id']}/approve", json={"actor": "ann"})
+    assert refused.status_code == 409
+    assert "waits for nobody" in refused.text
+    always = replace(DECLARATION, retrain=(NewData(),), governor=Governor("1h", approval="always"))
+    platform.retraining.tick({"demand": always}, look)
+    (waiting,) = client.get("/api/v1/retrain-requests?status=open").json()
+    approved = client.post(f"/api/v1/retrain-requests/{waiting['id']}/approve", json={"actor": "ann"}).json()
+    assert (approved["id"], approved["approved_by"]) == (waiting["id"], "ann")
+    assert client.post("/api/v1/retrain-requests/request-none/approve", json={}).status_code == 404
+    reset = client.post("/api/v1/models/demand/breaker/reset", json={"actor": "ann"})
+    assert (reset.status_code, reset.json()["actor"]) == (200, "ann")
+    assert client.post("/api/v1/models/nobody/breaker/reset", json={}).status_code == 404

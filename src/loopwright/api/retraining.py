@@ -9,7 +9,7 @@ from pydantic import Field
 
 from loopwright.api.asking import Here, Limit, OfModel, Order
 from loopwright.api.models import known
-from loopwright.retraining.records import RequestStatus, RetrainRequest
+from loopwright.retraining.records import BreakerReset, RequestStatus, RetrainRequest
 
 router = APIRouter(tags=["retraining"])
 
@@ -44,10 +44,10 @@ def approve_retrain_request(request: str, order: Order, platform: Here) -> Retra
     return platform.retraining.approve(request, actor=order.by(platform))
 
 
-@router.post("/models/{model}/breaker/reset", status_code=204)
-def reset_breaker(model: str, order: Order, platform: Here) -> None:
+@router.post("/models/{model}/breaker/reset")
+def reset_breaker(model: str, order: Order, platform: Here) -> BreakerReset:
     """Close the breaker that runs which failed or were refused in a row have opened."""
-    platform.retraining.reset_breaker(known(platform, model), actor=order.by(platform))
+    return platform.retraining.reset_breaker(known(platform, model), actor=order.by(platform))
 
 
 @router.post("/retrain-requests", status_code=202)

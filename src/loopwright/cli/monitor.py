@@ -97,9 +97,9 @@ def reset(model: str | None = None, *, common: Common = Common()) -> int:  # noq
     """Close MODEL's breaker: the failures until now are forgiven."""
     platform = common.platform()
     name = platform.project.model(model).name
-    platform.retraining.reset_breaker(name, actor=platform.actor)
+    made = platform.retraining.reset_breaker(name, actor=platform.actor)
     if common.json:
-        answer({"model": name, "by": platform.actor})
+        answer(to_plain(made))
     else:
         say(f"{name} may be retrained again: the failures until now are forgiven")
     return 0

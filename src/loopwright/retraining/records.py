@@ -166,6 +166,15 @@ class RetrainRequest:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class BreakerReset:
+    """A person has closed a model's breaker: runs that failed or were refused up to then are forgiven."""
+
+    model: str
+    reset: datetime
+    actor: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class GovernorState:
     """What the governor looks at. `busy` is a run queued or under way; `last_finished` when the last one ended.
 

@@ -23,6 +23,7 @@ from loopwright.registry.service import Registry
 from loopwright.retraining.facts import dataset_of, look_around
 from loopwright.retraining.records import (
     Backtest,
+    BreakerReset,
     GovernorState,
     LabelFacts,
     RequestStatus,
@@ -130,12 +131,14 @@ class Retraining:
             self._tell(connection, asked, "approved", f"by {actor}")
         return self.get(asked.id)
 
-    def reset_breaker(self, model: str, *, actor: str) -> None:
+    def reset_breaker(self, model: str, *, actor: str) -> BreakerReset:
         """Forgive the runs that have failed or were refused until now."""
-        values = {"reset": self.clock.now(), "actor": actor}
+        made = BreakerReset(model=model, reset=self.clock.now(), actor=actor)
+        values = {"reset": made.reset, "actor": actor}
         with self.state.write() as connection:
             if not insert_once(connection, BREAKERS, {"model": model} | values):
                 connection.execute(update(BREAKERS).where(BREAKERS.c.model == model).values(**values))
+        return made
 
     def tick(
         self,
