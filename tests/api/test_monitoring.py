@@ -58,3 +58,45 @@ def test_events_come_newest_first(client, release, run):
     assert {"version.registered", "rollout.promoted", "run.queued", "run.succeeded"} <= set(kinds)
     assert len(client.get("/api/v1/events?limit=2").json()) == 2
     assert client.get("/api/v1/events?model=nobody").json() == []
+
+
+def test_a_finding_is_where_an_alert_says_it_is(client, platform, run):
+    failed = run("failed")
+    platform.monitors.tick(DECLARATIONS)
+    (alert,) = client.get("/api/v1/alerts").json()
+    assert client.get(f"/api/v1/alerts/{alert['id']}").json() == alert
+    assert client.get(f"/api/v1/runs/{failed}").status_code == 200
+    assert client.get("/api/v1/findings/finding-none").status_code == 404
+    assert client.get("/api/v1/alerts/alert-none").status_code == 404
+
+
+def test_who_sees_to_an_alert_is_kept(client, platform, run):
+    run("failed")
+    platform.monitors.tick(DECLARATIONS)
+    (alert,) = client.get("/api/v1/alerts").json()
+    order = {"actor": "eve", "reason": "the disk was full"}
+    seen = client.post(f"/api/v1/alerts/{alert['id']}/acknowledge", json=order).json()
+    assert (seen["acknowledged_by"], seen["acknowledged_because"]) == ("eve", "the disk was full")
+    assert client.post(f"/api/v1/alerts/{alert['id']}/acknowledge", json=order).status_code == 409
+
+
+def test_a_silence_is_made_listed_and_lifted(client):
+    order = {"model": "demand", "rule": "drift", "seconds": 3600, "actor": "eve", "reason": "a sale"}
+    made = client.post("/api/v1/silences", json=order)
+    assert made.status_code == 201
+    assert client.get("/api/v1/silences?model=demand").json() == [made.json()]
+    lifted = client.post(f"/api/v1/silences/{made.json()['id']}/lift", json={"actor": "ada"}).json()
+    assert lifted["lifted_by"] == "ada"
+    assert client.get("/api/v1/silences").json() == []
+    assert client.get("/api/v1/silences?all=true").json() == [lifted]
+    assert client.post("/api/v1/silences", json=order | {"reason": ""}).status_code == 422
+    assert client.post("/api/v1/silences", json=order | {"seconds": 0}).status_code == 422
+
+
+def test_notices_say_how_they_got_to_each_destination(client, platform, run):
+    run("failed")
+    platform.monitors.tick(DECLARATIONS)
+    platform.alerting.tell(platform.destinations)
+    (notice,) = client.get("/api/v1/notices").json()
+    assert notice["severity"] == "critical"
+    assert [(one["destination"], bool(one["sent"])) for one in notice["deliveries"]] == [("log", True)]

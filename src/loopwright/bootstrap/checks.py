@@ -129,6 +129,15 @@ def state(platform: Platform) -> Iterator[Check]:
     yield Check(name="state", finding="ok", text=f"{shown} answers: {at}{size}")
 
 
+def is_prepared(platform: Platform) -> bool:
+    """Whether the state database is there with our tables: asking it changes nothing then."""
+    url = make_url(platform.settings.state_url(platform.root))
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+        return False
+    with closing(State(platform.settings.state_url(platform.root), wait_seconds=2.0)) as state:
+        return schema.version(state) == schema.HEAD
+
+
 def storage(platform: Platform) -> Iterator[Check]:
     """Whether the object store writes, reads and creates conditionally."""
     storage, key = platform.storage, f"{new_id('doctor', platform.clock.now())}.txt"

@@ -12,11 +12,12 @@ import httpx
 
 from loopwright.bootstrap import checks
 from loopwright.bootstrap.checks import Check
-from loopwright.bootstrap.platform import Platform
+from loopwright.bootstrap.platform import Platform, Unreachable
 from loopwright.core.codec import from_json
 from loopwright.core.tls import trusting
 from loopwright.data.peek import check_columns, peek
 from loopwright.errors import LoopwrightError
+from loopwright.monitoring.records import Delivery
 from loopwright.rollout import ledger
 from loopwright.settings import FILE
 from loopwright.traffic.records import revision_digest, revisions_folder
@@ -147,6 +148,33 @@ def _served(name: str, desired: int, heard: list[ServerStatus]) -> Check:
     return Check(name="endpoints", finding="warn", text=text, remedy=remedy)
 
 
+def _notices(platform: Platform) -> Iterator[Check]:
+    """Whom alerts are told to, and who has not taken them."""
+    remedy = "mend that destination in the setting `notify`; what waits is sent again for a day"
+    refused: dict[str, list[Delivery]] = {}
+    for one in platform.alerting.undelivered() if checks.is_prepared(platform) else ():
+        refused.setdefault(one.destination, []).append(one)
+    for name in {**platform.destinations, **refused}:
+        waiting, notifier = refused.get(name, []), platform.destinations.get(name)
+        if waiting:
+            text = f"{name} has not taken {len(waiting)} notices of the last day: {waiting[-1].trouble}"
+            yield Check(name="notices", finding="fail", text=text, remedy=remedy)
+        elif isinstance(notifier, Unreachable):
+            yield Check(name="notices", finding="fail", text=f"{name}: {notifier.error.message}", remedy=remedy)
+        else:
+            yield Check(name="notices", finding="ok", text=f"alerts are told to {name}")
+
+
+def _captures(platform: Platform) -> Iterator[Check]:
+    """Servers that lost captures, of whatever version, since they started."""
+    for key in platform.storage.list(STATUS_FOLDER):
+        server = from_json(platform.storage.get(key), ServerStatus)
+        if server.dropped and platform.clock.now() - server.at < SILENT_AFTER:
+            text = f"{server.server} has lost the captures of {server.dropped:,} rows since it started"
+            remedy = "the store is slow or away, or the spool too small: read the server's log"
+            yield Check(name="captures", finding="warn", text=text, remedy=remedy)
+
+
 CHECKS: dict[str, Callable[[Platform], Iterator[Check]]] = {
     "python": checks.python,
     "settings": checks.settings,
@@ -159,4 +187,6 @@ CHECKS: dict[str, Callable[[Platform], Iterator[Check]]] = {
     "models": _models,
     "ledger": _ledgers,
     "endpoints": _endpoints,
+    "captures": _captures,
+    "notices": _notices,
 }

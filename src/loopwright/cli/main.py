@@ -20,6 +20,10 @@ app = App(
 COMMANDS = {
     "init": ("loopwright.cli.init:init", "Write a first project, for a data file or with simulated data."),
     "demo": ("loopwright.cli.demo:demo", "Show the whole loop, live, on simulated sales."),
+    "simulate": (
+        "loopwright.cli.simulate:simulate",
+        "Put the loop through months that do not happen, and see how it does.",
+    ),
     "run": ("loopwright.cli.run:run", "Run the loop once for a model."),
     "up": ("loopwright.cli.up:up", "Run the platform: API, MLflow, inference, worker and watchers."),
     "tick": ("loopwright.cli.tick:tick", "Look once at everything that is due, and do it."),
@@ -33,7 +37,7 @@ COMMANDS = {
     "models": ("loopwright.cli.models:app", "The versions of a model, and what is known of each."),
     "rollout": ("loopwright.cli.rollout:app", "Look at rollouts and endpoints, and step in by hand."),
     "data": ("loopwright.cli.data:app", "Check, profile and list a model's data, without training."),
-    "monitor": ("loopwright.cli.monitor:app", "Findings, alerts, performance, the health report; tell outcomes."),
+    "monitor": ("loopwright.cli.monitor:app", "Findings, alerts, silences, performance, the report; tell outcomes."),
     "doctor": ("loopwright.cli.doctor:doctor", "What is configured, what answers, what doesn't, and the remedy."),
     "backup": ("loopwright.cli.backup:backup", "Write all that the project needs to go on into one file."),
     "restore": ("loopwright.cli.backup:restore", "Bring the project back to what a backup holds."),

@@ -18,18 +18,18 @@ def status(
     runs: Annotated[int, Parameter(help="How many of the latest runs to show.")] = 5,
     common: Common = Common(),  # noqa: B008 - a frozen record of defaults
 ) -> int:
-    """Show endpoints with their variants, rollouts under way, requests that wait, the latest runs, open alerts."""
+    """Show endpoints with their variants, rollouts under way, requests that wait, the latest runs, alerts."""
     platform = common.platform()
     live = [one for name in ledger.endpoints(platform.storage) if (one := ledger.newest(platform.storage, name))]
     rollouts = platform.rollouts.rollouts(statuses=("running", "awaiting_approval"))
     latest = platform.journal.runs(limit=runs)
-    alerts = platform.monitors.alerts(open_only=True)
+    alerts = platform.alerting.alerts(open_only=True)
+    silences, undelivered = platform.alerting.silences(), platform.alerting.undelivered()
     waiting = platform.retraining.requests(statuses=("open",))
     platform.close()
     if common.json:
-        answer(
-            to_plain({"endpoints": live, "rollouts": rollouts, "runs": latest, "alerts": alerts, "requests": waiting})
-        )
+        told = {"alerts": alerts, "silences": silences, "undelivered": undelivered}
+        answer(to_plain({"endpoints": live, "rollouts": rollouts, "runs": latest, "requests": waiting} | told))
         return 0
     if not live and not latest:
         say("nothing has run yet: `loopwright run` turns the loop once")
@@ -46,7 +46,13 @@ def status(
         ((one.id, one.model, one.status, one.cause, one.summary) for one in latest),
     )
     for alert in alerts:
-        say(f"[yellow]{alert.severity}[/] {alert.title}: {escape(alert.text)}")
+        by = f", {escape(alert.acknowledged_by)} sees to it" if alert.acknowledged else ""
+        say(f"[yellow]{alert.severity}[/] {alert.title}: {escape(alert.text)}{by}")
+    for silence in silences:
+        rule = f", {silence.rule}" if silence.rule else ""
+        say(f"[cyan]silence[/] of {silence.model}{rule} until {silence.until:%Y-%m-%d %H:%M}: {escape(silence.reason)}")
+    for one in {one.destination: one for one in undelivered}.values():
+        say(f"[red]not told[/] {escape(one.destination)}: {escape(one.trouble)}")
     return 0
 
 
