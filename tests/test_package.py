@@ -31,6 +31,7 @@ def test_the_public_names_are_these() -> None:
         "Split",
         "Threshold",
         "open",
+        "simulate",
     ]
     assert all(getattr(loopwright, name) is not None for name in loopwright.__all__)
 

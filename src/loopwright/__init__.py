@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Split,
         Threshold,
     )
+    from loopwright.simulation.service import simulate
 
 __version__ = "0.1.0"
 
@@ -55,11 +56,15 @@ __all__ = [
     "Split",
     "Threshold",
     "open",
+    "simulate",
 ]
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'loopwright' has no attribute {name!r}")
-    room = "loopwright.bootstrap.session" if name == "open" else "loopwright.declare"
-    return getattr(importlib.import_module(room), name)
+    return getattr(importlib.import_module(_ROOMS.get(name, "loopwright.declare")), name)
+
+
+_ROOMS = {"open": "loopwright.bootstrap.session", "simulate": "loopwright.simulation.service"}
+"""Where the names are that are not declared."""

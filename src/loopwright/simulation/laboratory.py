@@ -48,7 +48,7 @@ class Laboratory(Platform):
 
     @cached_property
     def hosting(self) -> Hosting:
-        return InProcessHosting(self.storage, self.load, self.root / "hosted")
+        return InProcessHosting(self.storage, self.load, self.home / "hosted")
 
     @property
     def destinations(self) -> dict[str, Notifier]:
@@ -100,15 +100,15 @@ class Laboratory(Platform):
         return self._dataset(f"spoilt-{document.id}", shuffled(rows, self.model.declaration.target, 7))
 
     def _dataset(self, name: str, rows: pl.DataFrame) -> DatasetVersion:
-        path = self.root / "beside" / f"{name}.parquet"
-        path.parent.mkdir(exist_ok=True)
+        path = self.home / "beside" / f"{name}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
         rows.write_parquet(path)
         return snapshot(
             name=self.model.name, source=str(path), root=self.root, storage=self.storage, scratch=self.home / "cache"
         )
 
     def _folder(self, document: JobDocument) -> Path:
-        return self.root / "jobs" / document.id
+        return self.home / "jobs" / document.id
 
 
 class _OneModel(Project):

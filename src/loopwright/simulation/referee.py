@@ -87,6 +87,6 @@ class Referee:
 
     def _open(self, folder: str) -> tuple[Manifest, Predictor]:
         if folder not in self._opened:
-            place: Path = fetch_folder(self._lab.storage, folder, self._lab.root / "refereed" / folder)
+            place: Path = fetch_folder(self._lab.storage, folder, self._lab.home / "refereed" / folder)
             self._opened[folder] = (read_manifest(place), self._lab.load(place))
         return self._opened[folder]

@@ -116,7 +116,7 @@ class _Simulation:
     def _begin(self) -> None:
         """The first version, of the history alone."""
         self.source.mkdir()
-        self.world.history().write_parquet(self.source / "history.parquet")
+        self.world.history().write_parquet(self.source / "00000-history.parquet")
         self.worker = Worker(self.lab)
         self.lab.journal.submit(self.lab.model.name, cause="the simulation begins", actor="simulation")
         run = self.worker.work()
@@ -133,7 +133,7 @@ class _Simulation:
         self.traffic = Traffic(
             self.lab.model.name,
             self.lab.storage,
-            self.lab.root / "served",
+            self.lab.home / "served",
             self.lab.load,
             ailment=self._ailment,
             seed=self.seed,

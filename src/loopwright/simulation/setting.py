@@ -64,7 +64,7 @@ def make_setting(
         seed=seed,
     )
     made.declaration = replace(made.declaration, source=SOURCE, task=task)
-    overrides = {
+    overrides: dict[str, object] = {
         "state": "",
         "storage": "" if keep else "memory://",
         "home": ".loopwright",
@@ -88,8 +88,8 @@ def empty_folder(folder: Path) -> Path:
 
 def _own_rows(declaration: Declaration, project: Path, folder: Path) -> pl.DataFrame:
     """All that the model's source holds now."""
-    storage, scratch = MemoryStorage(), folder / "cache"
-    scratch.mkdir()
+    storage, scratch = MemoryStorage(), folder / ".loopwright" / "cache"
+    scratch.mkdir(parents=True)
     version = snapshot(
         name=declaration.name, source=declaration.source, root=project.resolve(), storage=storage, scratch=scratch
     )

@@ -34,7 +34,7 @@ def synthetic_model(declaration: Declaration | None = None) -> Model:
     Bounds on the metric do not come along: they are another world's.
     """
     task = synthetic_task(declaration)
-    model = Model("simulated", source=SOURCE, target="outcome", task=task, time="at", key="id", retrain=TRIGGERS)
+    model = Model("simulated", source=SOURCE, target="outcome", task=task, order="rows", key="id", retrain=TRIGGERS)
     if declaration is None:
         return model
     own = ("retrain", "rollout", "drift", "governor", "split", "tolerate", "threshold", "refit", "seed")
@@ -59,7 +59,6 @@ def synthetic_rows(task: TaskName, seed: int) -> pl.DataFrame:
     rows = pl.DataFrame(
         {
             "id": np.arange(ROWS),
-            "at": np.full(ROWS, np.datetime64("2026-01-05", "us")),
             "price": (20 + 4 * price).round(3),
             "temperature": (15 + 6 * temperature).round(3),
             "stock": (100 + 30 * stock).round(1),

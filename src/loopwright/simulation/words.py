@@ -1,0 +1,33 @@
+"""What a simulation's report says in a few words, on the page and on the terminal alike."""
+
+from __future__ import annotations
+
+from loopwright.simulation.records import SimulationReport
+
+
+def facts(report: SimulationReport) -> list[tuple[str, str]]:
+    """What was counted and measured: a name and a value each."""
+    errors, regained = report.errors, report.errors.regained
+    share = "" if regained is None else f" ({regained:.0%} of what is to be gained)"
+    counted = ", ".join(f"{number} {status}" for status, number in sorted(report.runs.items())) or "none"
+    refusals = ", ".join(f"{number} {rule}" for rule, number in sorted(report.refusals.items())) or "nothing"
+    return [
+        (f"{report.metric}, the loop", f"{errors.loop:.4g}{share}"),
+        (f"{report.metric}, retrained perfectly", f"{errors.oracle:.4g}"),
+        (f"{report.metric}, never retrained", f"{errors.never:.4g}"),
+        ("longest until a change was found", _longest(report, report.detection_days)),
+        ("longest until the loop recovered", _longest(report, report.recovery_days)),
+        ("false alarms in 30 quiet days", f"{report.false_alarms_per_month:.2g} ({report.alarms} alarms in all)"),
+        ("promotions, wrong ones", f"{report.promotions}, {report.wrong_promotions}"),
+        ("kept out though better", str(report.missed_promotions)),
+        ("retrains", counted),
+        ("refused by the governor for", refusals),
+        ("seconds of training", f"{report.training_seconds:.0f}"),
+        ("requests, failed ones", f"{report.predictions:,}, {report.failed:,}"),
+    ]
+
+
+def _longest(report: SimulationReport, days: float | None) -> str:
+    if not report.changes:
+        return "nothing changed"
+    return "never" if days is None else f"{days:.1f} days"
