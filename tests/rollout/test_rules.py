@@ -1,19 +1,21 @@
-"""The step's analysis: its error rates, and its agreement with SciPy."""
+"""The step's analysis: what aborts, what holds, what advances, and how sure it is."""
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import fisher_exact
 
-from loopwright.rollout.records import RolloutPlan, VariantEvidence
-from loopwright.rollout.rules import decide_step as decide_any
-from loopwright.rollout.rules import more_failures_p
+from loopwright.rollout.evidence import keyed_looks, quality
+from loopwright.rollout.records import Block, Quality, RolloutPlan, StepDecision, StepEvidence, VariantEvidence
+from loopwright.rollout.rules import decide_step
+from loopwright.traffic.summary import LATENCY_EDGES_MS, SLOTS, ColumnCounts, SlotCounts, WindowSummary
 
+START = datetime(2026, 1, 2, tzinfo=UTC)
 PLAN = RolloutPlan(
     strategy="Canary",
     steps=(10, 100),
@@ -22,51 +24,234 @@ PLAN = RolloutPlan(
     min_requests=20,
     max_latency_ratio=2.0,
 )
-counts = st.integers(0, 400)
-decide_step = partial(decide_any, weight=10, unseen_seconds=5)
+AB = replace(PLAN, strategy="ABTest", steps=(50,), metric="quality")
 
 
-@given(counts, counts, counts, counts)
-@settings(max_examples=60)
-def test_the_exact_test_agrees_with_scipy(n1: int, n2: int, e1: int, e2: int) -> None:
-    e1, e2 = min(e1, n1), min(e2, n2)
-    table = [[e1, n1 - e1], [e2, n2 - e2]]
-    ours = more_failures_p(VariantEvidence(requests=n1, errors=e1), VariantEvidence(requests=n2, errors=e2))
-    assert ours == pytest.approx(fisher_exact(table, alternative="greater").pvalue, rel=1e-6, abs=1e-12)
+def window(version: int, requests: int, errors: int = 0, ms: float = 2.0, **more: object) -> WindowSummary:
+    latency = [0] * (len(LATENCY_EDGES_MS) + 1)
+    latency[int(np.searchsorted(LATENCY_EDGES_MS, ms))] = requests - errors
+    values = {
+        "endpoint": "demand",
+        "revision": 1,
+        "variant": "champion" if version == 1 else "challenger",
+        "version": version,
+        "start": START,
+        "seconds": 1.0,
+        "requests": requests - errors,
+        "rows": requests - errors,
+        "errors": {"model": errors} if errors else {},
+        "latency": tuple(latency),
+    }
+    return WindowSummary(**(values | more))
 
 
-@given(st.integers(0, 500), st.floats(0, 1e5))
+def seen(ours: WindowSummary, theirs: WindowSummary | None, **more: object) -> StepEvidence:
+    """One window of each, answered side by side."""
+
+    def variant(one: WindowSummary) -> VariantEvidence:
+        errors = sum(one.errors.values())
+        p99 = LATENCY_EDGES_MS[int(np.argmax(one.latency))] if one.requests else None
+        return VariantEvidence(requests=one.requests + errors, errors=errors, p99_ms=p99, latency=one.latency)
+
+    values = {
+        "challenger": variant(ours),
+        "champion": variant(theirs) if theirs else VariantEvidence(),
+        "asked": variant(ours).requests + (variant(theirs).requests if theirs else 0),
+        "blocks": (Block(challenger=ours, champion=theirs),) if theirs else (),
+    }
+    return StepEvidence(**(values | more))
+
+
+def decide(found: StepEvidence, plan: RolloutPlan = PLAN, seconds: float = 60, weight: int = 10) -> StepDecision:
+    return decide_step(plan, seconds, found, weight=weight, unseen_seconds=5)
+
+
+def why(decision: StepDecision, rule: str) -> str:
+    return next(one.text for one in decision.reasons if one.rule == rule)
+
+
+@given(st.integers(1, 500), st.floats(0, 1e5))
+@settings(max_examples=30, deadline=None)
 def test_a_challenger_without_failures_is_never_aborted(requests: int, seconds: float) -> None:
-    seen = VariantEvidence(requests=requests, errors=0, p99_ms=2.0 if requests else None)
-    champion = VariantEvidence(requests=1000, errors=5, p99_ms=2.0)
-    assert decide_step(PLAN, seconds, seen, champion, requests).action != "abort"
+    assert decide(seen(window(2, requests), window(1, 1000, 5)), seconds=seconds).action != "abort"
+
+
+def test_many_more_failures_than_the_champions_abort() -> None:
+    decision = decide(seen(window(2, 20, 10), window(1, 200)))
+    assert decision.action == "abort"
+    assert why(decision, "errors").startswith("challenger failed 10 of 20 requests, champion 0 of 200 (evidence")
 
 
 def test_equal_variants_are_seldom_aborted() -> None:
     random = np.random.default_rng(7)
-    aborted = 0
-    for _ in range(400):
-        a, b = random.binomial(500, 0.02), random.binomial(4500, 0.02)
-        decision = decide_step(
-            PLAN, 60, VariantEvidence(requests=500, errors=int(a)), VariantEvidence(requests=4500, errors=int(b)), 5000
-        )
-        aborted += decision.action == "abort"
-    assert aborted <= 4
+    ended = sum(
+        decide(
+            seen(window(2, 500, int(random.binomial(500, 0.02))), window(1, 4500, int(random.binomial(4500, 0.02))))
+        ).action
+        == "abort"
+        for _ in range(400)
+    )
+    assert ended <= 4
 
 
-def test_without_a_champion_many_failures_abort() -> None:
-    seen = VariantEvidence(requests=20, errors=6)
-    assert decide_step(PLAN, 60, seen, VariantEvidence(), 20).action == "abort"
+def test_without_a_champion_many_failures_abort_and_few_do_not() -> None:
+    assert decide(seen(window(2, 40, 20), None), weight=100).action == "abort"
+    assert decide(seen(window(2, 20, 3), None), weight=100).action != "abort"
+
+
+def test_with_all_traffic_it_is_held_against_what_the_champion_did_before() -> None:
+    before = VariantEvidence(requests=5000, errors=50)
+    worse, same = (replace(seen(window(2, 2000, bad), None), champion=before) for bad in (120, 22))
+    assert decide(worse, weight=100).action == "abort"
+    assert decide(same, weight=100).action == "advance"
 
 
 def test_every_hold_says_what_is_missing() -> None:
-    decision = decide_step(PLAN, 60, VariantEvidence(requests=3), VariantEvidence(requests=100), 103)
+    decision = decide(seen(window(2, 3), window(1, 100)))
     assert decision.action == "hold"
     assert decision.reasons[-1].text == "challenger answered 3 of 20 requests"
 
 
-@pytest.mark.parametrize(("requests", "action"), [(49, "hold"), (50, "abort")])
-def test_the_slowest_of_a_few_requests_is_no_p99(requests: int, action: str) -> None:
-    challenger = VariantEvidence(requests=requests, p99_ms=80.0)
-    champion = VariantEvidence(requests=1000, p99_ms=10.0)
-    assert decide_step(PLAN, 5, challenger, champion, 1000).action == action
+@pytest.mark.parametrize(("requests", "action"), [(49, "advance"), (50, "abort")])
+def test_latencies_of_a_few_requests_are_not_judged(requests: int, action: str) -> None:
+    assert decide(seen(window(2, requests, ms=80.0), window(1, 1000, ms=10.0))).action == action
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "action"), [(18.0, 10.0, "advance"), (4.0, 0.5, "advance"), (60.0, 10.0, "abort")]
+)
+def test_latency_up_to_the_ratio_or_a_few_milliseconds_is_fine(ours: float, theirs: float, action: str) -> None:
+    assert decide(seen(window(2, 2000, ms=ours), window(1, 9000, ms=theirs))).action == action
+
+
+def test_one_hiccup_of_the_machine_ends_nothing() -> None:
+    slow = window(2, 400)
+    latency = list(slow.latency)
+    latency[60] += 2
+    assert decide(seen(replace(slow, latency=tuple(latency), requests=402), window(1, 3000))).action == "advance"
+
+
+def test_with_all_traffic_latency_is_held_against_a_bound_of_the_champions() -> None:
+    before = seen(window(1, 5000, ms=10.0), None).challenger
+    slow, fast = (replace(seen(window(2, 2000, ms=ms), None), champion=before) for ms in (60.0, 12.0))
+    assert decide(slow, weight=100).action == "abort"
+    assert decide(fast, weight=100).action == "advance"
+
+
+def shifted(**more: object) -> StepEvidence:
+    ours, theirs = (
+        window(version, requests, columns={"output.prediction": ColumnCounts(bins=bins)})
+        for version, requests, bins in ((2, 500, (450, 50)), (1, 4500, (2250, 2250)))
+    )
+    return seen(ours, theirs, **more)
+
+
+def test_other_predictions_are_told_and_abort_where_a_limit_is_declared() -> None:
+    told = decide(shifted())
+    assert told.action == "advance"
+    assert "no limit is declared" in why(told, "shift")
+    assert decide(shifted(), replace(PLAN, max_shift=0.25)).action == "abort"
+    assert decide(shifted(), replace(PLAN, max_shift=5.0)).action == "advance"
+
+
+def test_rows_of_one_request_are_not_taken_for_independent() -> None:
+    found = shifted()
+    wide = replace(found.blocks[0].challenger, rows=5000)
+    decision = decide(
+        replace(found, blocks=(replace(found.blocks[0], challenger=wide),)), replace(PLAN, max_shift=0.25)
+    )
+    assert decision.action == "advance"
+    assert "not judged" in why(decision, "shift")
+
+
+def losses(ours: float, theirs: float, units: int = 2000) -> tuple[Quality, Quality]:
+    return Quality(units=units, mean=ours, variance=1.0), Quality(units=units, mean=theirs, variance=1.0)
+
+
+@pytest.mark.parametrize(
+    ("quality", "action"),
+    [(losses(1.5, 1.0), "abort"), (losses(1.0, 1.5), "advance"), (losses(9.0, 1.0, 50), "advance"), (None, "advance")],
+)
+def test_quality_that_is_surely_worse_aborts(quality: object, action: str) -> None:
+    assert decide(seen(window(2, 100), window(1, 900), quality=quality)).action == action
+
+
+def test_losses_of_one_unit_count_once() -> None:
+    from loopwright.outcomes.records import Losses
+
+    found = quality(
+        Losses(
+            model="demand", version=2, since=START, until=START, name="brier", most=1.0, predictions=8,
+            unit=np.array(["a", "a", "a", "b"]), loss=np.array([1.0, 0.0, 0.5, 0.1]), at=np.array([], "datetime64[us]"),
+        )
+    )  # fmt: skip
+    assert (found.units, found.mean, found.coverage) == (2, pytest.approx(0.3), 0.5)
+
+
+@pytest.mark.parametrize(
+    ("quality", "seconds", "action", "said"),
+    [
+        (losses(1.0, 1.5), 60, "advance", "the challenger won"),
+        (losses(1.0, 1.0), 60, "hold", "undecided after 60 of 3600 seconds"),
+        (losses(1.0, 1.0), 3600, "abort", "undecided at the horizon, so the champion has it"),
+        (None, 60, "hold", "outcomes of 0 are known, 100 each needed"),
+    ],
+)
+def test_an_ab_test_lasts_until_it_is_won_or_its_horizon(
+    quality: object, seconds: float, action: str, said: str
+) -> None:
+    decision = decide(seen(window(2, 500), window(1, 500), quality=quality), AB, seconds, 50)
+    assert decision.action == action
+    assert said in why(decision, "winner")
+
+
+def test_undecided_the_challenger_has_it_where_that_was_declared() -> None:
+    found = seen(window(2, 500), window(1, 500))
+    assert decide(found, replace(AB, otherwise="challenger"), 3600, 50).action == "advance"
+
+
+def test_an_ab_test_may_be_won_by_fewer_errors() -> None:
+    found = seen(window(2, 2000, 10), window(1, 2000, 100))
+    assert decide(found, replace(AB, metric="errors"), 60, 50).action == "advance"
+
+
+def test_a_split_that_was_not_asked_for_ends_an_ab_test() -> None:
+    found = seen(window(2, 500), window(1, 500), split=(700, 1000))
+    decision = decide(found, AB, 60, 50)
+    assert decision.action == "abort"
+    assert why(decision, "split").startswith("the challenger had 700 of 1000 requests, where 50 % are meant")
+    assert decide(replace(found, split=(510, 1000)), AB, 60, 50).action == "hold"
+
+
+def keyed(random: np.random.Generator, weight: int, ours: float, theirs: float, requests: int) -> StepEvidence:
+    """Requests of keys of very uneven weight, each of which fails at a rate of its own."""
+    first = SLOTS - SLOTS * weight // 100
+    keys = random.permutation(SLOTS)[random.zipf(1.3, requests) % SLOTS]
+    own = random.beta(0.2, 3.0, SLOTS)
+    found = []
+    for version, slots, factor in ((1, range(first), theirs), (2, range(first, SLOTS), ours)):
+        asked = np.bincount(keys, minlength=SLOTS)[list(slots)]
+        bad = random.binomial(asked, np.clip(own[list(slots)] * factor, 0, 1))
+        counts = SlotCounts(
+            slots=tuple(slots), requests=tuple(asked.tolist()), failed=tuple(bad.tolist()), slow=(0,) * len(asked)
+        )
+        found.append(window(version, int(asked.sum()), int(bad.sum()), by_slot=counts))
+    looks = keyed_looks(found, 2, weight)
+    return seen(found[1], found[0], keyed=True, looks=looks, blocks=())
+
+
+def test_a_heavy_key_that_fails_does_not_end_an_equal_challenger() -> None:
+    random = np.random.default_rng(8)
+    ended = sum(decide(keyed(random, 10, 1, 1, 5000)).action == "abort" for _ in range(60))
+    assert ended <= 2
+
+
+def test_keys_that_fail_with_the_challenger_abort() -> None:
+    decision = decide(keyed(np.random.default_rng(9), 50, 8, 1, 20_000), weight=50)
+    assert decision.action == "abort"
+    assert "by key" in why(decision, "errors")
+
+
+def test_a_request_sent_to_a_variant_by_name_is_no_evidence() -> None:
+    named = window(2, 60, 60, by_slot=SlotCounts(slots=(0,), requests=(60,), failed=(60,), slow=(0,)))
+    assert keyed_looks([named], 2, 10) == ()

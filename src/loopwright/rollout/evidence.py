@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from itertools import chain, groupby
 
 import numpy as np
 
 from loopwright.core.codec import from_json
 from loopwright.errors import StorageError
+from loopwright.outcomes.records import Losses
 from loopwright.ports.storage import Storage
-from loopwright.rollout.records import VariantEvidence
-from loopwright.traffic.summary import LATENCY_EDGES_MS, WindowSummary, merge, summaries_folder
+from loopwright.rollout.records import Block, Look, Quality, VariantEvidence
+from loopwright.statistics.sequential import blocks
+from loopwright.traffic.summary import LATENCY_EDGES_MS, SLOTS, SlotCounts, WindowSummary, merge, summaries_folder
+
+FIRST_LOOK, LOOK_GROWTH = 50, 1.5
+"""Keys are looked at when a step has had 50 requests, and again each time it has had half as many more."""
 
 
 def summaries(
@@ -42,19 +48,82 @@ def summaries(
     return sorted(wanted, key=lambda one: one.start)
 
 
-def evidence(windows: Iterable[WindowSummary], version: int) -> VariantEvidence:
+def evidence(windows: Sequence[WindowSummary], version: int) -> VariantEvidence:
     """What was seen of one version in these windows."""
     own = [one for one in windows if one.version == version]
     merged = merge(own)
     if merged is None:
         return VariantEvidence()
-    errors = sum(merged.errors.values())
-    return VariantEvidence(requests=asked(own), errors=errors, p99_ms=latency_quantile(merged.latency, 0.99))
+    p99_ms = latency_quantile(merged.latency, 0.99)
+    return VariantEvidence(
+        requests=asked(own),
+        errors=failed(own),
+        p99_ms=p99_ms,
+        latency=merged.latency,
+        slots=_slot_shares(merged.by_slot),
+    )
 
 
-def asked(windows: Iterable[WindowSummary]) -> int:
+def asked(windows: Sequence[WindowSummary]) -> int:
     """How many requests came, answered and failed ones."""
-    return sum(one.requests + sum(one.errors.values()) for one in windows)
+    return sum(one.requests for one in windows) + failed(windows)
+
+
+def failed(windows: Sequence[WindowSummary]) -> int:
+    """How many requests were not answered. Copies that a shadow had no time for say nothing of its version."""
+    return sum(
+        number for one in windows for kind, number in one.errors.items() if not (one.shadow and kind == "overload")
+    )
+
+
+def side_by_side(windows: Iterable[WindowSummary], challenger: int, champion: int) -> tuple[Block, ...]:
+    """The windows of two versions as blocks that hold enough of both; what is left over at the end is not in them.
+
+    Blocks end with a step: what a bad hour did to one step is not held against another's split.
+    """
+    found: list[Block] = []
+    for _, step in groupby(sorted(windows, key=lambda one: (one.revision, one.start)), lambda one: one.revision):
+        moments = [list(some) for _, some in groupby(step, lambda one: one.start)]
+        a, b = ([_of(moment, version) for moment in moments] for version in (challenger, champion))
+        start = 0
+        for end in blocks([asked(one) for one in a], [asked(one) for one in b]).tolist():
+            ours, theirs = merge(chain.from_iterable(a[start:end])), merge(chain.from_iterable(b[start:end]))
+            if ours is not None and theirs is not None:
+                found.append(Block(challenger=ours, champion=theirs))
+            start = end
+    return tuple(found)
+
+
+def keyed_looks(windows: Iterable[WindowSummary], challenger: int, weight: int) -> tuple[Look, ...]:
+    """What the slots of a step had seen each time that its requests had grown by half, from 50 on.
+
+    A request whose variant was chosen by name lies in another variant's slot, and does not count.
+    """
+    first, wanted, found = SLOTS - SLOTS * weight // 100, float(FIRST_LOOK), list[Look]()
+    total = np.zeros((3, SLOTS), dtype=np.int64)
+    for _, moment in groupby(sorted(windows, key=lambda one: one.start), lambda one: one.start):
+        for one in moment:
+            if one.by_slot is not None:
+                slots = np.array(one.by_slot.slots, dtype=np.int64)
+                own = (slots >= first) == (one.version == challenger)
+                counts = np.array([one.by_slot.requests, one.by_slot.failed, one.by_slot.slow], dtype=np.int64)
+                total[:, slots[own]] += counts[:, own]
+        if total[0].sum() >= wanted:
+            requests, errors, slow = (tuple(row) for row in total.tolist())
+            found.append(Look(number=len(found), first=first, requests=requests, failed=errors, slow=slow))
+            while total[0].sum() >= wanted:
+                wanted *= LOOK_GROWTH
+    return tuple(found)
+
+
+def quality(losses: Losses) -> Quality:
+    """The mean loss of each unit, since rows of one unit resemble each other, as mean and variance over the units."""
+    names, places = np.unique(losses.unit, return_inverse=True)
+    if not len(names):
+        return Quality(units=0, mean=0.0, variance=0.0, coverage=losses.coverage)
+    means = np.bincount(places, losses.loss) / np.bincount(places)
+    variance = float(means.var(ddof=1)) if len(means) > 1 else 0.0
+    return Quality(units=len(means), mean=float(means.mean()), variance=variance, coverage=losses.coverage)
 
 
 def latency_quantile(counts: tuple[int, ...], share: float) -> float | None:
@@ -64,6 +133,17 @@ def latency_quantile(counts: tuple[int, ...], share: float) -> float | None:
         return None
     place = int(np.searchsorted(np.cumsum(counts), share * total))
     return LATENCY_EDGES_MS[min(place, len(LATENCY_EDGES_MS) - 1)]
+
+
+def _slot_shares(counts: SlotCounts | None) -> tuple[int, float]:
+    """How many slots asked, and the sum of the shares of their requests that failed."""
+    if counts is None:
+        return 0, 0.0
+    return len(counts.slots), sum(bad / n for bad, n in zip(counts.failed, counts.requests, strict=True))
+
+
+def _of(windows: Iterable[WindowSummary], version: int) -> list[WindowSummary]:
+    return [one for one in windows if one.version == version]
 
 
 def _read(storage: Storage, key: str) -> WindowSummary:

@@ -1,81 +1,48 @@
-"""The analysis of a rollout's step: a pure function from what was seen to advance, hold or abort.
-
-Later analyses (always-valid tests, outcomes, A/B) take this function's place: it reads records and returns a record.
-"""
+"""The analysis of a rollout's step: a pure function from what was seen to advance, hold or abort."""
 
 from __future__ import annotations
 
-import math
-
 from loopwright.core.decision import Finding, Reason
-from loopwright.rollout.records import RolloutPlan, StepDecision, VariantEvidence
+from loopwright.rollout import guards
+from loopwright.rollout.records import RolloutPlan, StepDecision, StepEvidence
 
-ALPHA = 0.001
-"""How sure an abort must be. Small, because a step is looked at many times before it ends."""
-
-ALONE_ERROR_SHARE = 0.05
-"""With no champion to compare with, the share of failed requests that ends a rollout."""
-
-P99_REQUESTS = 50
-"""The p99 of fewer requests is the slowest one's: one hiccup of the machine would end a rollout."""
+NOBODY = 0.001
+"""How unlikely it must be that no request should have reached the challenger, for it to be said that none can."""
 
 
 def decide_step(
-    plan: RolloutPlan,
-    seconds: float,
-    challenger: VariantEvidence,
-    champion: VariantEvidence,
-    asked: int,
-    *,
-    weight: int,
-    unseen_seconds: float,
+    plan: RolloutPlan, seconds: float, seen: StepEvidence, *, weight: int, unseen_seconds: float
 ) -> StepDecision:
     """What to do with a step that has lasted `seconds` and gives the challenger `weight` percent.
 
-    `challenger` was seen during this step, `champion` since the rollout began; `asked` are the endpoint's requests to
-    any variant during this step. What was asked in the last `unseen_seconds` may not be known yet. A guard that fails
-    aborts at once; otherwise the step must have lasted its interval and the challenger must have had `min_requests`,
-    or nobody asked anything, or patience has run out.
+    A guard that fails aborts at once; otherwise the step must have lasted its interval and the challenger must have had
+    `min_requests`, or nobody asked anything, or patience has run out. An A/B test advances when the challenger has
+    surely won, or at its horizon. What was asked in the last `unseen_seconds` may not be known yet.
     """
-    guards = (_errors(challenger, champion), _latency(plan, challenger, champion))
-    if any(guard.finding == "fail" for guard in guards):
-        return StepDecision(action="abort", reasons=guards)
-    waiting = _enough(plan, seconds, challenger, asked, weight, unseen_seconds)
-    if waiting.finding == "fail":
-        return StepDecision(action="abort", reasons=(*guards, waiting))
-    return StepDecision(action="advance" if waiting.finding == "pass" else "hold", reasons=(*guards, waiting))
+    judged = judge(plan, seen, weight)
+    if any(one.finding == "fail" for one in judged):
+        return StepDecision(action="abort", reasons=judged)
+    last = _winner(plan, seconds, seen) if plan.metric else _enough(plan, seconds, seen, weight, unseen_seconds)
+    action = {"pass": "advance", "warn": "hold", "fail": "abort"}[last.finding]
+    return StepDecision(action=action, reasons=(*judged, last))  # type: ignore[arg-type]
 
 
-def _errors(challenger: VariantEvidence, champion: VariantEvidence) -> Reason:
-    figures = {
-        "challenger_requests": float(challenger.requests),
-        "challenger_errors": float(challenger.errors),
-        "champion_requests": float(champion.requests),
-        "champion_errors": float(champion.errors),
-    }
-    seen = f"challenger failed {challenger.errors} of {challenger.requests} requests"
-    if champion.requests:
-        p = more_failures_p(challenger, champion)
-        text = f"{seen}, champion {champion.errors} of {champion.requests} (p = {p:.2g})"
-        return Reason(rule="errors", finding="fail" if p < ALPHA else "pass", text=text, figures=figures | {"p": p})
-    bad = challenger.errors >= 5 and challenger.errors > ALONE_ERROR_SHARE * challenger.requests
-    return Reason(rule="errors", finding="fail" if bad else "pass", text=seen, figures=figures)
+def judge(plan: RolloutPlan, seen: StepEvidence, weight: int) -> tuple[Reason, ...]:
+    """What each guard says. They share the policy's `alpha` evenly: the chance that any is wrong is at most the sum."""
+    level = plan.alpha / (3 + (plan.max_shift is not None) + (plan.metric is not None))
+    found = [guards.errors(plan, seen, level)]
+    if not plan.shadow:  # a shadow's latency is its prediction's alone
+        found.append(guards.latency(plan, seen, level))
+    if (shifted := guards.shift(plan, seen, level)) is not None:
+        found.append(shifted)
+    found.append(guards.quality(seen, level))
+    if plan.metric is not None:
+        found.append(guards.split(plan, seen, weight, level))
+    return tuple(found)
 
 
-def _latency(plan: RolloutPlan, challenger: VariantEvidence, champion: VariantEvidence) -> Reason:
-    a, b = challenger.p99_ms, champion.p99_ms
-    enough = max(plan.min_requests, P99_REQUESTS)
-    if a is None or b is None or min(challenger.requests, champion.requests) < enough:
-        return Reason(rule="latency", finding="pass", text="too few requests to compare p99 latency yet")
-    slow = a > plan.max_latency_ratio * b and a - b > 5.0
-    text = f"challenger's p99 latency is {a:.1f} ms, champion's {b:.1f} ms (limit: {plan.max_latency_ratio:g} times)"
-    figures = {"challenger_p99_ms": a, "champion_p99_ms": b}
-    return Reason(rule="latency", finding="fail" if slow else "pass", text=text, figures=figures)
-
-
-def _enough(
-    plan: RolloutPlan, seconds: float, challenger: VariantEvidence, asked: int, weight: int, unseen_seconds: float
-) -> Reason:
+def _enough(plan: RolloutPlan, seconds: float, seen: StepEvidence, weight: int, unseen_seconds: float) -> Reason:
+    challenger, asked = seen.challenger, seen.asked
     answered = challenger.requests - challenger.errors
     figures = {"seconds": seconds, "requests": float(challenger.requests), "asked": float(asked)}
 
@@ -92,29 +59,37 @@ def _enough(
         return reason("pass", f"nobody asked anything for {seconds:.0f} seconds, so nobody is at risk")
     if seconds < plan.patience_seconds:
         return reason("warn", f"challenger answered {answered} of {plan.min_requests} requests")
-    if challenger.requests == 0 and (1 - weight / 100) ** asked < ALPHA:
+    if challenger.requests == 0 and (1 - weight / 100) ** asked < NOBODY:
         return reason("fail", f"none of {asked} requests reached the challenger: no server serves it")
     return reason("pass", f"patience ran out with {answered} of {plan.min_requests} requests, none against")
 
 
-def more_failures_p(challenger: VariantEvidence, champion: VariantEvidence) -> float:
-    """One-sided p-value of the challenger failing more often: Fisher's exact test on the two counts.
+def _winner(plan: RolloutPlan, seconds: float, seen: StepEvidence) -> Reason:
+    """Has the challenger surely won? At the horizon, undecided, it ends as the policy says."""
+    won, text, figures = _by_quality(plan, seen) if plan.metric == "quality" else _by_errors(plan, seen)
+    horizon = plan.patience_seconds
 
-    The hypergeometric tail, summed in logarithms (Agresti, Categorical Data Analysis, 3rd ed., section 3.5.1).
-    """
-    n1, n2 = challenger.requests, champion.requests
-    failures = challenger.errors + champion.errors
-    if n1 == 0 or failures == 0:
-        return 1.0
-    whole = _log_choose(n1 + n2, failures)
-    last = min(n1, failures)
-    tail = [
-        _log_choose(n1, k) + _log_choose(n2, failures - k) - whole
-        for k in range(challenger.errors, last + 1)
-        if failures - k <= n2
-    ]
-    return min(1.0, math.fsum(math.exp(value) for value in tail))
+    def reason(finding: Finding, said: str) -> Reason:
+        return Reason(rule="winner", finding=finding, text=said, figures=figures | {"seconds": seconds})
+
+    if won and seconds >= plan.interval_seconds:
+        return reason("pass", f"the challenger won: {text}")
+    if seconds >= horizon:
+        kept = plan.otherwise == "challenger"
+        return reason("pass" if kept else "fail", f"undecided at the horizon, so the {plan.otherwise} has it: {text}")
+    return reason("warn", f"undecided after {seconds:.0f} of {horizon:.0f} seconds: {text}")
 
 
-def _log_choose(n: int, k: int) -> float:
-    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+def _by_quality(plan: RolloutPlan, seen: StepEvidence) -> tuple[bool, str, dict[str, float]]:
+    low, high = guards.loss_difference(seen, plan.alpha)
+    units = min((one.units for one in seen.quality), default=0) if seen.quality else 0
+    if units < guards.QUALITY_UNITS:
+        return False, f"outcomes of {units} are known, {guards.QUALITY_UNITS} each needed", {"units": float(units)}
+    text = f"the challenger's loss lies {low:.2g} to {high:.2g} above the champion's, and must lie below 0 wholly"
+    return high < 0, text, {"low": low, "high": high}
+
+
+def _by_errors(plan: RolloutPlan, seen: StepEvidence) -> tuple[bool, str, dict[str, float]]:
+    p = guards.fewer_errors_p(plan, seen)
+    text = f"that it fails more seldom is {'sure' if p <= plan.alpha else 'not sure'} (p = {p:.2g}, {plan.alpha:g} is)"
+    return p <= plan.alpha, text, {"p": p}

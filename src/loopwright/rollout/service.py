@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,14 +14,16 @@ from loopwright.core.codec import to_plain
 from loopwright.core.decision import Reason
 from loopwright.core.event import Event
 from loopwright.core.ids import derived_id
-from loopwright.declare import RolloutPolicy
+from loopwright.declare import ABTest, RolloutPolicy, Shadow
 from loopwright.errors import ConflictError, LoopwrightError, NotFoundError
+from loopwright.outcomes.records import Losses
 from loopwright.ports.storage import Storage
 from loopwright.registry.records import ModelVersion
 from loopwright.registry.service import Registry
 from loopwright.rollout import ledger
-from loopwright.rollout.evidence import asked, evidence, summaries
-from loopwright.rollout.records import Rollout, RolloutPlan, RolloutStatus, StepDecision, VariantEvidence
+from loopwright.rollout.evidence import asked, evidence, keyed_looks, quality, side_by_side, summaries
+from loopwright.rollout.guards import HARMLESS_MS, LATENCY_REQUESTS
+from loopwright.rollout.records import Quality, Rollout, RolloutPlan, RolloutStatus, StepDecision, StepEvidence
 from loopwright.rollout.rules import decide_step
 from loopwright.rollout.store import ROLLOUTS, rollout_of
 from loopwright.state.engine import State, insert_once
@@ -37,14 +39,31 @@ SENDING_SECONDS = 2.0
 SKEW = timedelta(minutes=5)
 """How far a server's clock may be from ours: summaries are told apart by their revision, not by our time."""
 
+USUAL = timedelta(hours=1)
+"""How far back a rollout looks for how fast the champion usually answers."""
+
+LossesOf = Callable[[Rollout, int, datetime], Losses]
+"""The losses of a version's predictions since a moment, as far as their outcomes are known."""
+
 
 class Rollouts:
-    """What is on its way to an endpoint, and the verbs that move it. Raise `ConflictError` when late."""
+    """What is on its way to an endpoint, and the verbs that move it. Raise `ConflictError` when late.
+
+    `losses` are read to judge quality; they need Polars, so that those who load it hand them in. Without, it is not.
+    """
 
     def __init__(
-        self, state: State, storage: Storage, registry: Registry, clock: Clock, *, window_seconds: float = 60.0
+        self,
+        state: State,
+        storage: Storage,
+        registry: Registry,
+        clock: Clock,
+        *,
+        window_seconds: float = 60.0,
+        losses: LossesOf | None = None,
     ) -> None:
         self.state, self.storage, self.registry, self.clock = state, storage, registry, clock
+        self.losses = losses
         self._unseen_seconds = window_seconds + SENDING_SECONDS
         self._read: dict[str, dict[str, WindowSummary]] = {}
 
@@ -94,6 +113,8 @@ class Rollouts:
         rollout_id: str,
         actor: str = "loop",
         redact: tuple[str, ...] = (),
+        capture_share: float = 1.0,
+        sticky_by: str | None = None,
     ) -> Rollout:
         """Ask for `version` to become champion of its model's endpoint; one that is under way is superseded.
 
@@ -109,7 +130,7 @@ class Rollouts:
             endpoint=version.model,
             version=version.number,
             champion=champion.version if champion else None,
-            plan=_plan(policy, redact),
+            plan=replace(_plan(policy), redact=redact, capture_share=capture_share, sticky_by=sticky_by),
             status="awaiting_approval" if version.needs_approval else "running",
             step=-1,
             step_started=now,
@@ -127,13 +148,15 @@ class Rollouts:
         return rollout
 
     def approve(self, rollout_id: str, *, actor: str) -> Rollout:
-        """Let a rollout that waits for a person begin."""
+        """Let a rollout that waits for a person begin, or a version that was shadowed become champion."""
         rollout = self.get(rollout_id)
         current = ledger.newest(self.storage, rollout.endpoint)
         if rollout.status == "awaiting_approval":
             said = Reason(rule="approval", finding="pass", text=f"approved by {actor}")
             approved = self._change(rollout, status="running", reasons=(*rollout.reasons, said), actor=actor)
             if approved.status == "running":
+                if approved.step >= 0:
+                    return self._promote(approved, current, actor, said.text)
                 return self._enter(approved, current, 0)
             rollout = approved
         raise ConflictError(f"rollout {rollout_id} is {rollout.status}", remedy="only a waiting one can be approved")
@@ -236,6 +259,8 @@ class Rollouts:
             return None
         if rollout.step + 1 < len(rollout.plan.steps):
             return self._enter(replace(rollout, reasons=decision.reasons), current, rollout.step + 1)
+        if rollout.plan.asks:
+            return self._change(rollout, status="awaiting_approval", reasons=decision.reasons, tell="awaiting_approval")
         return self._promote(rollout, current, "loop", "; ".join(reason.text for reason in decision.reasons))
 
     def _decision(self, rollout: Rollout) -> StepDecision:
@@ -244,29 +269,59 @@ class Rollouts:
         known = self._read.setdefault(rollout.id, {})
         seen = summaries(self.storage, rollout.endpoint, began - SKEW, now + SKEW, known=known)
         first = rollout.revision - rollout.step  # each step is one revision, and nobody else's may come between
+        if rollout.plan.shadow:
+            seen += summaries(self.storage, rollout.endpoint, began - SKEW, now + SKEW, shadow=True, known=known)
         this_step = [one for one in seen if one.revision == rollout.revision]
         # Servers that have not taken the step's revision up still answer for an earlier one.
         late = [one for one in seen if one.revision < rollout.revision and one.start >= rollout.step_started]
         since_first = [one for one in seen if one.revision >= first]
-        return decide_step(
-            rollout.plan,
-            (now - rollout.step_started).total_seconds(),
-            evidence(this_step, rollout.version),
-            evidence(since_first, rollout.champion) if rollout.champion is not None else VariantEvidence(),
-            asked(this_step) + asked(late),
-            weight=rollout.plan.steps[rollout.step],
-            unseen_seconds=self._unseen_seconds,
+        weight, champion = rollout.plan.steps[rollout.step], rollout.champion or 0
+        settled = [one for one in this_step if _end(one) + timedelta(seconds=self._unseen_seconds) <= now]
+        found = StepEvidence(
+            challenger=evidence(this_step, rollout.version),
+            champion=evidence(since_first, champion),
+            asked=asked([one for one in (*this_step, *late) if not one.shadow]),
+            blocks=side_by_side(since_first, rollout.version, champion),
+            keyed=any(one.by_slot is not None for one in this_step),
+            looks=keyed_looks(this_step, rollout.version, weight),
+            split=(asked([one for one in settled if one.version == rollout.version]), asked(settled)),
+            quality=self._quality(rollout),
         )
+        seconds = (now - rollout.step_started).total_seconds()
+        return decide_step(rollout.plan, seconds, found, weight=weight, unseen_seconds=self._unseen_seconds)
+
+    def _quality(self, rollout: Rollout) -> tuple[Quality, Quality] | None:
+        if self.losses is None or rollout.champion is None or rollout.started is None or rollout.plan.shadow:
+            return None
+        ours, theirs = (self.losses(rollout, one, rollout.started) for one in (rollout.version, rollout.champion))
+        return (quality(ours), quality(theirs)) if len(ours.loss) or len(theirs.loss) else None
+
+    def _slow_ms(self, rollout: Rollout) -> float | None:
+        """From which latency on an answer of either variant is slow: what keys are compared by."""
+        now = self.clock.now()
+        usual = evidence(summaries(self.storage, rollout.endpoint, now - USUAL, now + SKEW), rollout.champion or 0)
+        if usual.p99_ms is None or usual.requests < LATENCY_REQUESTS:
+            return None
+        return max(HARMLESS_MS, usual.p99_ms * rollout.plan.max_latency_ratio)
 
     def _enter(self, rollout: Rollout, current: EndpointRevision | None, step: int) -> Rollout:
         champion = current.variant(CHAMPION) if current else None
         if champion is None or champion.version == rollout.version:
             return self._promote(rollout, current, rollout.actor, "the first version goes live at once")
-        weight = rollout.plan.steps[step]
-        challenger = self._variant(rollout, CHALLENGER, weight)
-        variants = (replace(champion, weight=100 - weight), challenger)
-        text = f"version {rollout.version} takes {weight} %"
-        revision = self._write(current, variants, rollout.actor, text, f"{rollout.id}:step-{step}", rollout.plan.redact)
+        weight, plan = rollout.plan.steps[step], rollout.plan
+        variants: tuple[Variant, ...]
+        if plan.shadow:
+            copied = replace(self._variant(rollout, SHADOW, weight), shadow=True)
+            variants, text = (replace(champion, weight=100), copied), f"version {rollout.version} sees {weight} %"
+        else:
+            challenger = self._variant(rollout, CHALLENGER, weight)
+            variants, text = (
+                (replace(champion, weight=100 - weight), challenger),
+                f"version {rollout.version} takes {weight} %",
+            )
+        slow_ms = None if plan.shadow else self._slow_ms(rollout)
+        cause = f"{rollout.id}:step-{step}"
+        revision = self._write(current, variants, rollout.actor, text, cause, plan, slow_ms=slow_ms)
         now = self.clock.now()
         return self._change(
             rollout,
@@ -289,7 +344,7 @@ class Rollouts:
     def _promote(self, rollout: Rollout, current: EndpointRevision | None, actor: str, reason: str) -> Rollout:
         variants = (self._variant(rollout, CHAMPION, 100),)
         cause = f"{rollout.id}:promote"
-        revision = self._write(current, variants, actor, reason, cause, rollout.plan.redact, rollout.endpoint)
+        revision = self._write(current, variants, actor, reason, cause, rollout.plan, rollout.endpoint)
         said = Reason(rule="promote", finding="pass", text=reason)
         return self._end(replace(rollout, revision=revision.number), "promoted", (*rollout.reasons, said))
 
@@ -299,7 +354,8 @@ class Rollouts:
         champion = current.variant(CHAMPION) if current else None
         # One that runs and has no step yet may be taking its first one now, elsewhere: the revision is what stops it.
         entering = rollout.status == "running" and rollout.step < 0
-        if current is not None and champion is not None and (len(current.answering) > 1 or entering):
+        under_way = current is not None and (len(current.answering) > 1 or (rollout.plan.shadow and rollout.step >= 0))
+        if current is not None and champion is not None and (under_way or entering):
             text = "; ".join(one.text for one in reasons if one.finding == "fail") or "aborted"
             self._write(current, (replace(champion, weight=100),), actor, text, f"{rollout.id}:abort")
         return self._end(rollout, "aborted", reasons)
@@ -321,19 +377,23 @@ class Rollouts:
         actor: str,
         reason: str,
         cause: str,
-        redact: tuple[str, ...] | None = None,
+        plan: RolloutPlan | None = None,
         endpoint: str = "",
+        slow_ms: float | None = None,
     ) -> EndpointRevision:
         if current is not None and current.cause == cause:
             return current  # written before a crash that forgot it
-        capture = current.capture if current else CapturePolicy()
+        capture, sticky_by = (current.capture, current.sticky_by) if current else (CapturePolicy(), None)
+        if plan is not None:
+            capture, sticky_by = CapturePolicy(share=plan.capture_share, redact=plan.redact), plan.sticky_by
         revision = EndpointRevision(
             endpoint=current.endpoint if current else endpoint,
             model=current.model if current else endpoint,
             number=0,
             variants=variants,
-            sticky_by=current.sticky_by if current else None,
-            capture=capture if redact is None else replace(capture, redact=redact),
+            sticky_by=sticky_by,
+            capture=capture,
+            slow_ms=slow_ms,
             actor=actor,
             reason=reason,
             cause=cause,
@@ -416,7 +476,11 @@ def _as_variant(version: ModelVersion, name: str, weight: int) -> Variant:
     )
 
 
-def _plan(policy: RolloutPolicy, redact: tuple[str, ...]) -> RolloutPlan:
+def _end(window: WindowSummary) -> datetime:
+    return window.start + timedelta(seconds=window.seconds)
+
+
+def _plan(policy: RolloutPolicy) -> RolloutPlan:
     return RolloutPlan(
         strategy=type(policy).__name__,
         steps=policy.steps,
@@ -424,7 +488,12 @@ def _plan(policy: RolloutPolicy, redact: tuple[str, ...]) -> RolloutPlan:
         patience_seconds=parse_duration(policy.patience).total_seconds(),
         min_requests=policy.min_requests,
         max_latency_ratio=policy.max_latency_ratio,
-        redact=redact,
+        alpha=policy.alpha,
+        max_shift=policy.max_shift,
+        shadow=isinstance(policy, Shadow),
+        asks=isinstance(policy, Shadow) and policy.then == "approval",
+        metric=policy.metric if isinstance(policy, ABTest) else None,
+        otherwise=policy.otherwise if isinstance(policy, ABTest) else "champion",
     )
 
 

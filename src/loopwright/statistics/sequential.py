@@ -6,7 +6,7 @@ An e-process starts at 1 and, where the null hypothesis is true, ever reaches 1/
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import exp, inf, lgamma, log, log1p, pi, sqrt
 
 import numpy as np
@@ -24,7 +24,7 @@ ODDS = np.array([1.2, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 1000.0])
 """How many times more often something may happen: evidence is the mean over these, so none need be guessed."""
 
 
-def blocks(units_a: AnyArray, units_b: AnyArray) -> NDArray[np.int64]:
+def blocks(units_a: AnyArray | Sequence[float], units_b: AnyArray | Sequence[float]) -> NDArray[np.int64]:
     """Where to cut a sequence, [windows] units of two groups each, into blocks that hold enough of both: the places
     after their last windows, [blocks]. What follows the last cut is not evidence yet.
 
