@@ -13,9 +13,11 @@ import pytest
 from loopwright.core.codec import from_json, to_json
 from loopwright.declare import Declaration, Drift
 from loopwright.errors import NotFoundError
+from loopwright.evaluation.records import Estimate
 from loopwright.monitoring.page import to_html
 from loopwright.monitoring.records import Performance, PerformanceReport
 from loopwright.monitoring.report import HealthReport, health_report
+from loopwright.outcomes.records import LabelLag
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DECLARED = {"demand": Declaration(name="demand", source="x.csv", target="cnt", drift=Drift(window="1h"))}
@@ -114,6 +116,40 @@ def test_every_picture_is_well_formed_and_stays_within_its_frame(busy):
                 x, y = map(float, point.split(","))
                 assert 0 <= x <= width
                 assert 0 <= y <= height
+
+
+def test_estimates_are_shown_as_estimates_and_the_lag_in_words(busy):
+    start = busy.since
+    window = Performance(
+        version=1,
+        start=start,
+        end=start + timedelta(days=1),
+        predictions=100,
+        outcomes=61,
+        metrics={"roc_auc": 0.8},
+        corrected={"roc_auc": Estimate(value=0.77, low=0.7, high=0.84)},
+        estimated={"roc_auc": Estimate(value=0.79, low=0.75, high=0.83)},
+    )
+    lag = LabelLag(predictions=100, known=61, within={"0.5": 86_400.0, "0.95": 777_600.0}, longest=9e5, share=0.99)
+    told = PerformanceReport(
+        model="demand",
+        task="binary",
+        since=start,
+        until=busy.until,
+        versions=(window,),
+        windows=(window,),
+        metric="roc_auc",
+        lag=lag,
+    )
+    text = Page(to_html(replace(busy, performance=told))).text
+    for said in (
+        "roc_auc, estimated",
+        "0.79 (0.75 – 0.83)",
+        "0.77 (0.7 – 0.84)",
+        "version 1, estimated",
+        "half come within 1 day, 95 % within 9 days",
+    ):
+        assert said in text
 
 
 def test_performance_is_shown_by_version(busy):

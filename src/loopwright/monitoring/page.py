@@ -7,6 +7,7 @@ from datetime import datetime
 from html import escape
 
 from loopwright.declare import DEFAULT_METRIC
+from loopwright.evaluation.records import Estimate
 from loopwright.monitoring.charts import Line, bars, histograms, lines, sparkline
 from loopwright.monitoring.records import Performance, PerformanceReport
 from loopwright.monitoring.report import ColumnPicture, HealthReport
@@ -87,11 +88,16 @@ def _traffic(report: HealthReport) -> str:
 def _performance(performance: PerformanceReport | None) -> str:
     if performance is None or performance.task is None:
         return ""
-    metric = DEFAULT_METRIC[performance.task]
+    metric = performance.metric or DEFAULT_METRIC[performance.task]
     starts = sorted({one.start for one in performance.windows})
     drawn = [
         Line(f"v{place}", f"version {one.version}", _by_start(performance.windows, one.version, starts, metric))
         for place, one in enumerate(performance.versions[-_LINES:])
+    ]
+    drawn += [
+        Line("estimated", f"version {one.version}, estimated", [known.get(start) for start in starts])
+        for one in performance.versions[-1:]
+        if (known := _estimates(performance.windows, one.version, metric))
     ]
     legend = _legend(*((line.kind, line.name) for line in drawn))
     names = sorted({name for one in performance.versions for name in one.metrics})
@@ -100,13 +106,32 @@ def _performance(performance: PerformanceReport | None) -> str:
             f"version {one.version}",
             f"{one.predictions:,}",
             f"{one.outcomes:,} ({one.coverage:.0%})",
+            _figure(one.corrected.get(metric)),
+            _figure(one.estimated.get(metric)),
             *(f"{one.metrics[name]:.4g}" if name in one.metrics else "–" for name in names),
         )
         for one in performance.versions
     ]
     chart = lines(drawn, [_moment(start) for start in starts], metric)
-    table = _table(("", "predictions", "outcomes", *names), rows, "no predictions in this period")
-    return _section("Performance", f"<h3>{escape(metric)} {legend}</h3>{chart}{table}")
+    heads = ("", "predictions", "outcomes", f"{metric}, corrected", f"{metric}, estimated", *names)
+    table = _table(heads, rows, "no predictions in this period")
+    lag = f"<p>Of the labels, {escape(str(performance.lag))}.</p>" if performance.lag else ""
+    return _section("Performance", f"<h3>{escape(metric)} {legend}</h3>{chart}{table}{lag}")
+
+
+def _estimates(windows: Iterable[Performance], version: int, metric: str) -> dict[datetime, float]:
+    """What the metric was estimated to be without labels, by window."""
+    return {
+        one.start: one.estimated[metric].value for one in windows if one.version == version and metric in one.estimated
+    }
+
+
+def _figure(figure: Estimate | None) -> str:
+    if figure is None:
+        return "–"
+    if figure.low is None or figure.high is None:
+        return f"{figure.value:.4g}"
+    return f"{figure.value:.4g} ({figure.low:.4g} – {figure.high:.4g})"
 
 
 def _by_start(
@@ -262,6 +287,8 @@ svg text{font-size:10px;fill:var(--soft)}.grid{stroke:var(--line)}
 rect.bar,.key.bar::before,rect.now,.key.now::before{fill:var(--blue);background:var(--blue)}
 rect.bad,.key.bad::before{fill:var(--red);background:var(--red)}
 rect.was,.key.was::before{fill:var(--grey);background:var(--grey)}
+.line.estimated{stroke:var(--grey);stroke-dasharray:5 3}.dot.estimated{fill:var(--grey)}
+.key.estimated::before{background:var(--grey)}
 .line.p99,.line.v1{stroke:var(--orange)}.dot.v1{fill:var(--orange)}.line.v2{stroke:var(--violet)}
 .dot.v2{fill:var(--violet)}.line.v3{stroke:var(--green)}.dot.v3{fill:var(--green)}
 .legend{font-weight:400;color:var(--soft);font-size:12px}.key{margin-left:12px}
