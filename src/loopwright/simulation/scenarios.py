@@ -6,8 +6,9 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from loopwright.core.codec import from_plain
+from loopwright.core.codec import from_plain, to_plain
 from loopwright.errors import DeclarationError, NotFoundError
 from loopwright.simulation.records import Scenario
 from loopwright.simulation.verdict import episodes
@@ -42,14 +43,24 @@ def check_scenario(scenario: Scenario) -> Scenario:
 def _read(path: Path) -> Scenario:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
-        unknown = set(values) - set(Scenario.__dataclass_fields__)
-        if unknown:
-            raise ValueError(f"it names {', '.join(sorted(unknown))}, which mean nothing")
         scenario: Scenario = from_plain(values, Scenario)
+        if unknown := sorted(_unknown(values, to_plain(scenario))):
+            raise ValueError(f"it names {', '.join(unknown)}, which mean nothing")
     except (OSError, ValueError) as error:
         known = ", ".join(Scenario.__dataclass_fields__)
         raise DeclarationError(f"{path} is no scenario: {error}", remedy=f"its fields are: {known}") from error
     return check_scenario(replace(scenario, name=scenario.name or path.stem))
+
+
+def _unknown(values: Any, meant: Any) -> Iterator[str]:
+    """The names in `values` that `meant`, which was made of them, has no place for."""
+    if isinstance(values, dict):
+        yield from set(values) - set(meant)
+        for name in set(values) & set(meant):
+            yield from _unknown(values[name], meant[name])
+    elif isinstance(values, list):
+        for one, other in zip(values, meant, strict=True):
+            yield from _unknown(one, other)
 
 
 def _faults(scenario: Scenario) -> Iterator[str]:
