@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 import lightgbm
@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from loopwright.bundle.records import Manifest
+from loopwright.bundle.records import Input, Manifest
 from loopwright.core.codec import to_json
 from loopwright.evaluation.losses import LossColumn, LossModel, loss_features
 from loopwright.evaluation.tasks import Scores
@@ -63,27 +63,37 @@ def keep_loss_model(
     without: tuple[str, ...],
     seed: int,
 ) -> str:
-    """Learn from the test rows of a regression where its error is great; the key, or "" where they are too few.
+    """Write what the test rows of a regression teach of its errors; the key, or "" where they are too few.
 
-    Direct loss estimation as NannyML's documentation describes it ("How it works: performance estimation"): a small
-    model of |error|, and one of its square, from the raw inputs and the prediction. No value of the columns `without`
-    is looked at.
+    No value of the columns `without` is looked at.
     """
     kept = _by_lot(len(truth), seed)
     if len(kept) < LEAST_ROWS:
         return ""
-    error = np.abs(truth - scores)[kept]
-    columns = tuple(_columns(manifest, rows[kept], error, without))
-    features = loss_features(columns, rows[kept], scores[kept])
-    model = LossModel(
+    inputs = [one for one in manifest.signature.inputs if one.name in rows.columns and one.name not in without]
+    storage.put(key, to_json(fit_loss_model(inputs, rows[kept], scores[kept], truth[kept], seed=seed)))
+    return key
+
+
+def fit_loss_model(
+    inputs: Sequence[Input], rows: pl.DataFrame, scores: Scores, truth: Scores, *, seed: int
+) -> LossModel:
+    """Where the error of `scores` [n] is great, learned from `rows` whose `truth` [n] is known.
+
+    Direct loss estimation as NannyML's documentation describes it ("How it works: performance estimation"): a small
+    model of |error|, and one of its square, from the raw inputs and the prediction. Dates are left out, for they only
+    move on.
+    """
+    error = np.abs(truth - scores)
+    columns = tuple(_column(one, rows, error) for one in inputs if one.kind not in ("date", "datetime"))
+    features = loss_features(columns, rows, scores)
+    return LossModel(
         columns=columns,
         absolute=_grow(features, error, seed),
         squared=_grow(features, error**2, seed),
         mean_absolute=float(error.mean()),
         mean_squared=float((error**2).mean()),
     )
-    storage.put(key, to_json(model))
-    return key
 
 
 def _by_lot(rows: int, seed: int) -> NDArray[np.int64]:
@@ -91,23 +101,19 @@ def _by_lot(rows: int, seed: int) -> NDArray[np.int64]:
     return np.sort(np.random.default_rng(seed).choice(everything, min(rows, MOST_ROWS), replace=False))
 
 
-def _columns(manifest: Manifest, rows: pl.DataFrame, error: Scores, without: tuple[str, ...]) -> Iterator[LossColumn]:
-    """Numbers as they are; categories in the order of their mean error, so that one cut parts hard from easy."""
-    for one in manifest.signature.inputs:
-        if one.name not in rows.columns or one.name in without or one.kind in ("date", "datetime"):
-            continue
-        if one.kind in ("number", "integer"):
-            yield LossColumn(name=one.name, kind="number")
-            continue
-        means = (
-            pl.DataFrame({"value": rows[one.name].cast(pl.String), "error": error})
-            .drop_nulls("value")
-            .group_by("value")
-            .agg(pl.col("error").mean(), pl.len().alias("rows"))
-            .filter(pl.col("rows") >= _ENOUGH_ALIKE)
-            .sort("error", "value")
-        )
-        yield LossColumn(name=one.name, kind="category", values=tuple(means["value"].to_list()))
+def _column(given: Input, rows: pl.DataFrame, error: Scores) -> LossColumn:
+    """A number as it is; categories in the order of their mean error, so that one cut parts hard from easy."""
+    if given.kind in ("number", "integer"):
+        return LossColumn(name=given.name, kind="number")
+    means = (
+        pl.DataFrame({"value": rows[given.name].cast(pl.String), "error": error})
+        .drop_nulls("value")
+        .group_by("value")
+        .agg(pl.col("error").mean(), pl.len().alias("rows"))
+        .filter(pl.col("rows") >= _ENOUGH_ALIKE)
+        .sort("error", "value")
+    )
+    return LossColumn(name=given.name, kind="category", values=tuple(means["value"].to_list()))
 
 
 def _grow(features: Scores, loss: Scores, seed: int) -> tuple[Tree, ...]:
