@@ -84,6 +84,7 @@ def traffic(storage: MemoryStorage, clock: VirtualClock) -> Traffic:
         variant: str = "challenger",
         revision: int | None = None,
         seconds: float = 1.0,
+        shadow: bool = False,
     ) -> None:
         latency = [0] * (len(LATENCY_EDGES_MS) + 1)
         latency[next(place for place, edge in enumerate(LATENCY_EDGES_MS) if edge >= ms)] = requests - errors
@@ -99,6 +100,7 @@ def traffic(storage: MemoryStorage, clock: VirtualClock) -> Traffic:
             rows=requests - errors,
             errors={"model": errors} if errors else {},
             latency=tuple(latency),
+            shadow=shadow,
         )
         sequence[0] += 1
         storage.put(summary_key(summary, "server", sequence[0]), to_json(summary))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from loopwright.declare import BlueGreen, Canary
+from loopwright.declare import ABTest, BlueGreen, Canary, Rolling, Shadow
 from loopwright.errors import ConflictError, NotFoundError, StorageError
+from loopwright.outcomes.records import Losses
 from loopwright.rollout import ledger
 from loopwright.rollout.service import Rollouts
+from loopwright.traffic.records import CapturePolicy
 
 POLICY = Canary(steps=(10, 50, 100), interval="10s", min_requests=20, patience="1h")
 
@@ -307,3 +310,116 @@ def test_a_rollback_during_a_rollout_goes_back_to_the_champion_alone(rollouts, v
     rollouts.rollback("demand", actor="ann")
     assert weights(rollouts) == {1: 100}
     assert rollouts.get("r2").status == "aborted"
+
+
+def test_a_rolling_takeover_rises_evenly(rollouts, version, clock) -> None:
+    rollouts.request(version("v1"), POLICY, rollout_id="r1")
+    rollouts.request(version("v2"), Rolling(parts=4, interval="10s"), rollout_id="r2")
+    seen = [weights(rollouts)[2]]
+    for _ in range(4):
+        clock.sleep(14)
+        rollouts.tick()
+        seen.append(weights(rollouts)[2])
+    assert seen == [25, 50, 75, 100, 100]
+    assert rollouts.get("r2").status == "promoted"
+
+
+def shadowed(rollouts, version, then: str) -> None:
+    rollouts.request(version("v1"), POLICY, rollout_id="r1")
+    policy = Shadow(share=20, interval="10s", min_requests=20, then=then)
+    rollouts.request(version("v2"), policy, rollout_id="r2")
+
+
+def test_a_shadow_answers_nobody_and_then_becomes_champion(rollouts, version, traffic, clock) -> None:
+    shadowed(rollouts, version, "promote")
+    revision = ledger.newest(rollouts.storage, "demand")
+    assert [(one.version, one.weight) for one in revision.answering] == [(1, 100)]
+    assert [(one.version, one.weight) for one in revision.shadows] == [(2, 20)]
+    traffic(1, 100, variant="champion")
+    traffic(2, 30, variant="shadow", shadow=True)
+    clock.sleep(10)
+    rollouts.tick()
+    assert rollouts.get("r2").status == "promoted"
+    assert weights(rollouts) == {2: 100}
+
+
+def test_after_a_shadow_a_person_may_be_asked(rollouts, version, traffic, clock) -> None:
+    shadowed(rollouts, version, "approval")
+    traffic(1, 100, variant="champion")
+    traffic(2, 30, variant="shadow", shadow=True)
+    clock.sleep(10)
+    rollouts.tick()
+    assert rollouts.get("r2").status == "awaiting_approval"
+    assert rollouts.approve("r2", actor="ann").status == "promoted"
+    assert weights(rollouts) == {2: 100}
+
+
+def test_a_shadow_that_fails_ends_without_anybody_having_noticed(rollouts, version, traffic) -> None:
+    shadowed(rollouts, version, "promote")
+    traffic(1, 100, variant="champion")
+    traffic(2, 40, errors=30, variant="shadow", shadow=True)
+    rollouts.tick()
+    assert rollouts.get("r2").status == "aborted"
+    assert ledger.newest(rollouts.storage, "demand").shadows == ()
+
+
+def outcomes(loss: dict[int, float]):
+    """What came true: each version's predictions of 500 requests, with this mean loss."""
+
+    def losses(rollout, number, since):
+        values = loss[number] + np.random.default_rng(number).normal(0, 0.1, 500)
+        units = np.arange(500).astype(str)
+        return Losses(
+            model="demand", version=number, since=since, until=since, name="brier", most=1.0, predictions=500,
+            unit=units, loss=values, at=np.full(500, np.datetime64("2026-01-01")),
+        )  # fmt: skip
+
+    return losses
+
+
+@pytest.mark.parametrize(("loss", "status"), [({1: 0.5, 2: 0.2}, "promoted"), ({1: 0.2, 2: 0.5}, "aborted")])
+def test_an_ab_test_is_decided_by_what_came_true(rollouts, version, traffic, clock, loss, status) -> None:
+    rollouts.losses = outcomes(loss)
+    rollouts.request(version("v1"), POLICY, rollout_id="r1")
+    rollouts.request(version("v2"), ABTest(interval="1m", horizon="1d"), rollout_id="r2")
+    traffic(1, 60, variant="champion")
+    traffic(2, 60)
+    clock.sleep(100)
+    rollouts.tick()
+    assert rollouts.get("r2").status == status
+
+
+def test_an_undecided_ab_test_leaves_the_champion_at_its_horizon(rollouts, version, traffic, clock) -> None:
+    rollouts.request(version("v1"), POLICY, rollout_id="r1")
+    rollouts.request(version("v2"), ABTest(interval="1m", horizon="1h"), rollout_id="r2")
+    traffic(1, 60, variant="champion")
+    traffic(2, 60)
+    assert rollouts.tick() == []
+    clock.sleep(3600)
+    rollouts.tick()
+    assert weights(rollouts) == {1: 100}
+    assert "undecided at the horizon" in ledger.newest(rollouts.storage, "demand").reason
+
+
+def test_quality_that_is_surely_worse_aborts_a_canary(rollouts, version, traffic) -> None:
+    rollouts.losses = outcomes({1: 0.2, 2: 0.5})
+    live(rollouts, version)
+    traffic(2, 30)
+    rollouts.tick()
+    assert "mean loss is 0.5" in ledger.newest(rollouts.storage, "demand").reason
+
+
+def test_what_makes_requests_sticky_and_what_is_kept_of_them_reach_the_servers(rollouts, version, traffic) -> None:
+    given = {"sticky_by": "customer", "capture_share": 0.25, "redact": ("email",)}
+    rollouts.request(version("v1"), POLICY, rollout_id="r1", **given)
+    first = ledger.newest(rollouts.storage, "demand")
+    assert (first.sticky_by, first.capture, first.slow_ms) == (
+        "customer",
+        CapturePolicy(share=0.25, redact=("email",)),
+        None,
+    )
+    traffic(1, 100, variant="champion", ms=9.0)
+    rollouts.request(version("v2"), POLICY, rollout_id="r2", **given)
+    second = ledger.newest(rollouts.storage, "demand")
+    assert second.sticky_by == "customer"
+    assert second.slow_ms == pytest.approx(2 * 9, rel=0.2)
