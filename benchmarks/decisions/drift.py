@@ -29,6 +29,7 @@ from loopwright.traffic.summary import ColumnCounts, WindowSummary, merge
 
 PART = "drift"
 FEATURES, BINS, WORDS = 50, 20, 12
+WORDS_TOLD = (3, 30, 500, 20_000)  # different words in the columns of words
 WAS, NOW = 5_000, 1_000
 DRIFT = Drift()
 HOUR, START = timedelta(hours=1), datetime(2026, 1, 5, tzinfo=UTC)
@@ -290,9 +291,9 @@ def table(rng: np.random.Generator, rows: int, columns: int) -> pl.DataFrame:
         if place % 5 < 3:
             made[f"real_{place}"] = rng.normal(size=rows)
         elif place % 5 == 3:
-            made[f"whole_{place}"] = rng.integers(0, 10 ** (1 + place // 5), rows)
+            made[f"whole_{place}"] = rng.integers(0, 10 ** (1 + place // 5 % 4 * 2), rows)
         else:
-            words = pl.Series([f"word {word}" for word in range(3 ** (1 + place // 5))])
+            words = pl.Series([f"word {word}" for word in range(WORDS_TOLD[place // 5 % 4])])
             made[f"word_{place}"] = words[rng.integers(0, len(words), rows)]
     return pl.DataFrame(made)
 
@@ -380,6 +381,8 @@ def draw(rng: np.random.Generator) -> None:
         for label, seconds in drawn.items():
             axis.plot(places, seconds, marker="o", label=label, linestyle="--" if "bare" in label else "-")
         axis.set(xscale="log", yscale="log", xlabel=name)
+        axis.set_xticks(places, [f"{place:,}" for place in places], minor=False)
+        axis.minorticks_off()
         axis.grid(alpha=0.3)
     left.set_ylabel("seconds")
     left.legend(frameon=False)

@@ -20,7 +20,6 @@ from loopwright.monitoring.rules import judge_drift, judge_joint
 from loopwright.statistics.arrays import Floats
 from loopwright.statistics.comparison import ks_sorted
 from loopwright.statistics.divergence import wasserstein_sorted
-from loopwright.statistics.histogram import CategoryCounts, aligned, categories_from, merge_categories
 from loopwright.traffic.predictions import INPUT, OUTPUT
 from loopwright.traffic.summary import ColumnCounts
 
@@ -94,25 +93,20 @@ def _comparable(kind: pl.DataType) -> bool:
 def _compare(column: str, was: pl.Series, now: pl.Series, weight: float) -> ColumnDrift:
     if was.dtype.is_numeric() and now.dtype.is_numeric():
         return _compare_numbers(column, was, now, weight)
-    counted = [categories_from(_counted(one)) for one in (was, now)]
-    both = merge_categories(*counted).counts  # by one side's alone, those it has by chance more often would be chosen
-    commonest = sorted(both, key=lambda name: (-both[name], name))[:VALUES]
-    was_counts, now_counts = (_pooled(one, commonest) for one in counted)
-    first, second = aligned(was_counts, now_counts)
-    known = ReferenceColumn(
-        name=column,
-        kind="category",
-        counts=tuple(first.tolist()),
-        values=tuple(sorted(commonest)),
-        missing=counted[0].missing,
-    )
-    return compare_counts(known, ColumnCounts(bins=tuple(second.tolist()), missing=counted[1].missing), weight)
+    counts = _counted(was).join(_counted(now), on="value", how="full", coalesce=True, nulls_equal=True).fill_null(0)
+    gone, there = counts.filter(pl.col("value").is_null()), counts.filter(pl.col("value").is_not_null())
+    # By one side's counts alone, those values would be told apart that it has more often by chance.
+    ranked = there.sort(pl.col("rows") + pl.col("rows_right"), pl.col("value"), descending=[True, False])
+    first, second = (_pooled(ranked[name]) for name in ("rows", "rows_right"))
+    missing = (int(gone["rows"].sum()), int(gone["rows_right"].sum()))
+    names = tuple(ranked["value"].head(VALUES).to_list())
+    known = ReferenceColumn(name=column, kind="category", counts=first, values=names, missing=missing[0])
+    return compare_counts(known, ColumnCounts(bins=second, missing=missing[1]), weight)
 
 
-def _pooled(counts: CategoryCounts, names: list[str]) -> CategoryCounts:
-    """Only `names` by themselves, all others together."""
-    kept = {name: counts.counts.get(name, 0) for name in names}
-    return CategoryCounts(counts=kept, other=counts.total - sum(kept.values()), missing=counts.missing)
+def _pooled(counts: pl.Series) -> tuple[int, ...]:
+    """Ranked counts, those after the first `VALUES` together."""
+    return (*counts.head(VALUES).to_list(), int(counts[VALUES:].sum()))
 
 
 def _compare_numbers(column: str, was: pl.Series, now: pl.Series, weight: float) -> ColumnDrift:
@@ -163,7 +157,5 @@ def _binned(edges: Floats, values: Floats) -> tuple[int, ...]:
     return tuple(np.diff(places, prepend=0, append=len(values)).tolist())
 
 
-def _counted(values: pl.Series) -> dict[str | None, int]:
-    different = values.alias("value").value_counts(name="rows")
-    names: list[str | None] = different["value"].cast(pl.String).to_list()
-    return dict(zip(names, different["rows"].to_list(), strict=True))
+def _counted(values: pl.Series) -> pl.DataFrame:
+    return values.cast(pl.String).alias("value").value_counts(name="rows").cast({"rows": pl.Int64})
