@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import signal
@@ -118,6 +119,10 @@ def test_outcomes_are_taken_while_the_store_is_away(project: Any, serve: Serve, 
     server.until(lambda: len(list(project.storage.list("outcomes/demand/"))) == 1)
     (key,) = project.storage.list("outcomes/demand/")
     assert json.loads(project.storage.get(key))["prediction_id"] == prediction
+    headers = {"content-encoding": "gzip", "content-type": "application/json"}
+    packed = gzip.compress(json.dumps([{"prediction_id": prediction, "value": 21.0}]).encode())
+    answer = server.client.post("/endpoints/demand/outcomes", content=packed, headers=headers)
+    assert answer.json()["kept"] == 1
     assert server.client.post("/endpoints/demand/outcomes", json=[{"value": 1}]).status_code == 400
     assert server.client.post("/endpoints/nothing/outcomes", json=told).status_code == 404
     assert server.client.get("/endpoints/demand/outcomes").status_code == 405

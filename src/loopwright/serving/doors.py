@@ -216,7 +216,7 @@ class Doors:
         if self._tell is None:
             raise NotFoundError("this server has no store to keep outcomes in", remedy="name one when it is started")
         endpoint = self._plane.endpoint(name).revision.endpoint
-        body = await self._bodies.read(scope, proto)
+        body = await self._read(scope, proto)
         kind = scope.headers.get("content-type") or ""
         told = await asyncio.get_running_loop().run_in_executor(None, self._tell, endpoint, body, kind)
         if told.kept == 0:
@@ -228,15 +228,20 @@ class Doors:
         try:
             if (allowed := scope.headers.get("x-request-timeout-ms")) is not None:
                 call.deadline = call.began + _milliseconds(allowed) / 1000
-            body = await self._bodies.read(scope, proto)
-            if coding := scope.headers.get("content-encoding"):
-                body = unpacked(body, coding, self._bodies.limit)
-                self._bodies.hold(len(body))
+            body = await self._read(scope, proto)
             call.size = len(body)
             return body
         except LoopwrightError as error:
             self._plane.refused(call, error)
             raise
+
+    async def _read(self, scope: Scope, proto: HTTPProtocol) -> bytes:
+        """The request's body, unpacked where it was compressed."""
+        body = await self._bodies.read(scope, proto)
+        if coding := scope.headers.get("content-encoding"):
+            body = unpacked(body, coding, self._bodies.limit)
+            self._bodies.hold(len(body))
+        return body
 
     def _asked(self, parts: list[str], scope: Scope) -> str | None:
         """The endpoint that is asked; None for the server itself."""
