@@ -142,7 +142,15 @@ def test_cost_is_in_core_hours_and_in_money_where_its_price_is_known():
 
 def test_the_gate_takes_the_reasons_among_its_own():
     better = Comparison(
-        against="dummy", metric="rmse", difference=1, low=0.5, high=2, confidence=0.95, rows=100, baseline=3
+        against="dummy",
+        metric="rmse",
+        difference=1,
+        low=0.5,
+        high=2,
+        confidence=0.95,
+        rows=100,
+        baseline=3,
+        p_better=0.001,
     )
     report = EvaluationReport(
         candidate="c",

@@ -1,4 +1,4 @@
-"""Bootstrap intervals cover what they should, pair what they compare, and respect order and clusters."""
+"""Bootstrap intervals cover what they should, and respect order and clusters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loopwright.statistics import bootstrap
-from loopwright.statistics.bootstrap import by_blocks, by_clusters, by_rows, difference, interval, resampled
+from loopwright.statistics.bootstrap import by_blocks, by_clusters, by_rows, interval, resampled
 from loopwright.statistics.metrics import METRICS_OF, prepare
 from loopwright.statistics.statistic import Statistic
 
@@ -119,19 +119,17 @@ def check_influence(statistic: Statistic) -> None:
 
 @pytest.mark.parametrize("name", ["roc_auc", "pr_auc"])
 def test_the_influence_stands_in_for_ranking_each_resample(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    y, first, second = ranked_example(2_000)
-    a, b = (prepare("binary", name, y, score) for score in (first, second))
-    assert a is not None
-    assert b is not None
+    y, score, _ = ranked_example(2_000)
+    statistic = prepare("binary", name, y, score)
+    assert statistic is not None
     ways = by_rows(len(y))
-    exact, exact_pair = interval(a, ways), difference(a, b, ways, more_is_better=True)
+    exact = interval(statistic, ways)
     monkeypatch.setattr(bootstrap, "EXACT_ROWS", 0)
-    quick, quick_pair = interval(a, ways), difference(a, b, ways, more_is_better=True)
-    for found in (exact, quick, exact_pair, quick_pair):
-        assert found is not None
+    quick = interval(statistic, ways)
+    assert exact is not None
+    assert quick is not None
     width = exact.high - exact.low
     assert (quick.low, quick.high) == pytest.approx((exact.low, exact.high), abs=0.05 * width)
-    assert (quick_pair.low, quick_pair.high) == pytest.approx((exact_pair.low, exact_pair.high), abs=0.05 * width)
 
 
 def test_a_perfect_ranking_has_no_spread() -> None:
@@ -145,48 +143,6 @@ def prepare_auc(y: Any, score: Any) -> Statistic:
     statistic = prepare("binary", "roc_auc", y, score)
     assert statistic is not None
     return statistic
-
-
-def test_differences_are_paired() -> None:
-    rng = np.random.default_rng(9)
-    truth = rng.normal(0, 100, 1_000)
-    shared = rng.normal(0, 10, 1_000)
-    better, worse = (prepare("regression", "rmse", truth, truth + shared * scale) for scale in (1.0, 1.01))
-    assert better is not None
-    assert worse is not None
-    ways = by_rows(1_000)
-    alone = interval(better, ways)
-    found = difference(better, worse, ways, more_is_better=False)
-    assert found.difference == pytest.approx(0.01 * better.value())
-    assert 0 < found.low < found.difference < found.high
-    assert found.high - found.low < 0.05 * (alone.high - alone.low)
-    assert found.p_worse == pytest.approx(1 / 1001)
-
-
-def test_non_inferiority_is_shown_where_the_lower_bound_lies_above_the_margin() -> None:
-    y, first, second = ranked_example(1_500)
-    a, b = prepare_auc(y, first), prepare_auc(y, second)
-    for margin in np.linspace(0, 0.2, 21):
-        found = difference(b, a, by_rows(1_500), more_is_better=True, margin=margin)
-        assert found
-        assert found.low is not None
-        assert found.p_worse is not None
-        assert (found.p_worse < 0.05) == pytest.approx(found.low > -margin)
-
-
-def test_p_values_are_level_where_nothing_differs() -> None:
-    rng = np.random.default_rng(10)
-    alarms = 0
-    for turn in range(300):
-        truth = rng.normal(size=150)
-        a, b = (prepare("regression", "mae", truth, truth + rng.normal(size=150)) for _ in range(2))
-        assert a is not None
-        assert b is not None
-        found = difference(a, b, by_rows(150, seed=turn, resamples=300), more_is_better=False)
-        assert found
-        assert found.p_worse is not None
-        alarms += found.p_worse < 0.1
-    assert 0.05 <= alarms / 300 <= 0.16
 
 
 def test_the_same_seed_draws_the_same_rows() -> None:
@@ -210,7 +166,6 @@ def test_no_interval_where_most_resamples_have_no_meaning() -> None:
 def test_what_has_no_value_has_no_interval() -> None:
     one_class = prepare_auc(np.zeros(5_000), np.linspace(0, 1, 5_000))
     assert interval(one_class, by_rows(5_000)) is None
-    assert difference(one_class, one_class, by_rows(5_000), more_is_better=True) is None
     assert np.isnan(resampled(one_class, by_rows(5_000))).all()
     assert by_rows(0).counts.shape == by_blocks(0).counts.shape == (1_000, 0)
 

@@ -23,9 +23,10 @@ from loopwright.outcomes.measured import manifest_of, measure_rows
 from loopwright.ports.storage import Storage
 from loopwright.registry.service import Registry
 from loopwright.rollout.evidence import asked, latency_quantile, summaries
-from loopwright.statistics.bootstrap import by_clusters, difference
 from loopwright.statistics.comparison import wilson
+from loopwright.statistics.dependence import in_clusters
 from loopwright.statistics.metrics import METRICS_OF, prepare
+from loopwright.statistics.paired import compare
 from loopwright.traffic.predictions import INPUT
 from loopwright.traffic.summary import WindowSummary, merge
 
@@ -233,14 +234,14 @@ def _metrics(paired: Paired) -> tuple[int, tuple[PairedMetric, ...]]:
     known = theirs.known & ours.known
     if not known.any():
         return 0, ()
-    draws = by_clusters(paired.answered["unit"].to_numpy().astype(str)[known])
+    units = in_clusters(paired.answered["unit"].to_numpy().astype(str)[known])
     found = []
     for name in METRICS_OF[given.task]:
         first = prepare(given.task, name, theirs.truth[known], theirs.scores[known], threshold=given.threshold)
         second = prepare(given.task, name, ours.truth[known], ours.scores[known], threshold=shadow.threshold)
         if first is None or second is None:
             continue
-        apart = difference(second, first, draws, more_is_better=METRICS[name][1], confidence=0.975)
+        apart = compare(second, first, units, more_is_better=METRICS[name][1], confidence=0.975)
         if apart is not None:
             found.append(
                 PairedMetric(

@@ -1,4 +1,4 @@
-"""How far a metric could be off: bootstrap intervals over rows, blocks of rows or clusters, and paired differences.
+"""How far a metric could be off: bootstrap intervals over rows, blocks of rows or clusters.
 
 Rows are first dealt into at most `UNITS` units, whose sums are then drawn with replacement: a unit is a row while there
 are few; above, a random group of rows, a group of clusters, or a run of consecutive rows. Drawing the sums of random
@@ -78,24 +78,6 @@ class Interval:
     resamples: int
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Difference:
-    """One metric of two predictions on the same rows, signed so that positive means the candidate is better.
-
-    `low` and `high` each bound the difference on one side at `confidence`. `p_worse` is the one-sided p-value of "the
-    candidate is worse by `margin` or more": non-inferiority is shown where it is below 1 - confidence, which is
-    where `low` lies above `-margin`.
-    """
-
-    difference: float
-    low: float | None
-    high: float | None
-    margin: float
-    p_worse: float | None
-    confidence: float
-    resamples: int
-
-
 def interval(statistic: Statistic, resampling: Resampling, *, confidence: float = 0.95) -> Interval | None:
     """The statistic with its interval; None where it has no value. `confidence` is two-sided."""
     value = statistic.value()
@@ -105,37 +87,6 @@ def interval(statistic: Statistic, resampling: Resampling, *, confidence: float 
     tail = (1 - confidence) / 2
     low, high = _bounds(values, tail, 1 - tail)
     return Interval(value=value, low=low, high=high, confidence=confidence, resamples=len(values))
-
-
-def difference(
-    candidate: Statistic,
-    baseline: Statistic,
-    resampling: Resampling,
-    *,
-    more_is_better: bool,
-    margin: float = 0.0,
-    confidence: float = 0.95,
-) -> Difference | None:
-    """Candidate minus baseline on the same resamples; None where either has no value. `margin` is in the metric's unit.
-
-    `confidence` is one-sided. Each p-value counts the observed rows as one more resample (Davison & Hinkley, 1997).
-    """
-    sign = 1.0 if more_is_better else -1.0
-    observed = sign * (candidate.value() - baseline.value())
-    if not np.isfinite(observed):
-        return None
-    values = sign * (resampled(candidate, resampling) - resampled(baseline, resampling))
-    low, high = _bounds(values, 1 - confidence, confidence)
-    known = values[np.isfinite(values)]
-    return Difference(
-        difference=observed,
-        low=low,
-        high=high,
-        margin=margin,
-        p_worse=None if low is None else float((1 + np.sum(known <= -margin)) / (1 + len(known))),
-        confidence=confidence,
-        resamples=len(values),
-    )
 
 
 def resampled(statistic: Statistic, resampling: Resampling) -> Floats:
