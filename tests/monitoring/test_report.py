@@ -9,15 +9,21 @@ from itertools import pairwise
 from xml.etree import ElementTree
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from loopwright.core.codec import from_json, to_json
 from loopwright.declare import Declaration, Drift
 from loopwright.errors import NotFoundError
-from loopwright.evaluation.records import Estimate
+from loopwright.evaluation.records import Estimate, EvaluationReport
+from loopwright.monitoring.charts import Whisker, whiskers
+from loopwright.monitoring.history import Asked
 from loopwright.monitoring.page import to_html
 from loopwright.monitoring.records import Performance, PerformanceReport
 from loopwright.monitoring.report import HealthReport, health_report
 from loopwright.outcomes.records import LabelLag
+from loopwright.ports.compute import JobResult, job_key
+from loopwright.runs.jobs import name_job
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 DECLARED = {"demand": Declaration(name="demand", source="x.csv", target="cnt", drift=Drift(window="1h"))}
@@ -176,3 +182,98 @@ def test_a_model_of_which_little_is_known_has_a_page_too(monitors, journal):
 def test_a_model_of_which_nothing_is_known_has_none(monitors):
     with pytest.raises(NotFoundError, match="nothing is known of a model demand"):
         health_report("demand", monitors, since=START)
+
+
+ESTIMATES = {1: (4.2, 3.9, 4.5), 2: (3.8, None, None)}
+
+
+@pytest.fixture
+def trained(monitors, promote, storage, journal, clock):
+    """Two versions with their evaluations, a run whose two jobs left results, a request that was refused."""
+    for number, (value, low, high) in ESTIMATES.items():
+        promote(f"v{number}")
+        evaluation = EvaluationReport(
+            candidate=f"v{number}",
+            champion=None,
+            task="regression",
+            metric="rmse",
+            rows=100,
+            metrics={"candidate": {"rmse": Estimate(value=value, low=low, high=high)}},
+            comparisons=(),
+            slices=(),
+            latency_ms=1.0,
+            size_mb=1.0,
+            reference="",
+        )
+        storage.put(f"bundles/v{number}/evaluation.json", to_json(evaluation))
+    run = journal.submit("demand", cause="first", actor="me")
+    for kind, seconds, cores in (("train", 1800.0, 4), ("evaluate", 900.0, 2)):
+        job = name_job(run.id, kind, 1)
+        storage.put(job_key(job, "result.json"), to_json(JobResult(id=job, seconds=seconds, cores=cores)))
+    journal.submit("demand", cause="a run without jobs", actor="me")
+    asked = Asked(
+        at=clock.now(), by="drift", because="temp <drifted>", status="refused", words="it would only refit", run=None
+    )
+    return {"since": START, "requests_to_retrain": [asked]}
+
+
+def test_training_costs_core_hours_and_money_only_where_the_price_is_known(monitors, trained):
+    report = health_report("demand", monitors, **trained)
+    (cost,) = report.costs
+    assert (cost.jobs, cost.seconds, cost.core_hours) == (2, 2700.0, 2.5)
+    assert report.training_cost is None
+    text = Page(to_html(report)).text
+    assert "no price of a core-hour is set, so there is no sum of money" in text
+    assert "cost of training" not in text
+    priced = health_report("demand", monitors, **trained, core_hour_price=0.05, currency="EUR")
+    assert priced.training_cost == pytest.approx(0.125)
+    assert "at 0.05 EUR a core-hour: 0.12 EUR" in Page(to_html(priced)).text
+
+
+def test_versions_stand_with_their_intervals_where_they_have_any(monitors, trained):
+    report = health_report("demand", monitors, **trained)
+    assert [(one.version, one.estimate.value, one.estimate.low) for one in report.training] == [
+        (1, 4.2, 3.9),
+        (2, 3.8, None),
+    ]
+    page = to_html(report)
+    text = Page(page).text
+    assert "4.2 (3.9 – 4.5)" in text
+    assert page.count('class="whisker"') == 1
+    assert page.count('class="point') == 2
+
+
+def test_who_asked_for_a_retrain_and_what_the_governor_said_is_there(monitors, trained):
+    text = Page(to_html(health_report("demand", monitors, **trained))).text
+    assert "temp <drifted>" in text
+    assert "it would only refit" in text
+
+
+def test_an_alert_says_how_long_it_lasted_and_who_saw_to_it(busy):
+    alert = busy.alerts[0]
+    seen = replace(alert, acknowledged=alert.opened, acknowledged_by="eve", acknowledged_because="it is the holiday")
+    over = replace(seen, closed=alert.opened + timedelta(hours=2), recovery="all is well")
+    text = Page(to_html(replace(busy, alerts=(seen, over)))).text
+    assert "by eve: it is the holiday" in text
+    assert "so far" in text
+    assert "2:00:00" in text
+    assert alert.evidence in text
+
+
+@given(
+    st.lists(st.tuples(st.floats(-1e9, 1e9), st.none() | st.floats(0, 1e9), st.none() | st.floats(0, 1e9)), max_size=80)
+)
+@settings(max_examples=60, deadline=None)
+def test_whiskers_stay_within_their_frame_whatever_the_figures(figures):
+    drawn = [
+        Whisker("v", value, None if low is None else value - low, None if high is None else value + high)
+        for value, low, high in figures
+    ]
+    svg = ElementTree.fromstring(whiskers(drawn))
+    _, _, width, height = map(float, svg.attrib["viewBox"].split())
+    for point in svg.iter("circle"):
+        assert 0 <= float(point.attrib["cx"]) <= width
+        assert 0 <= float(point.attrib["cy"]) <= height
+    for line in svg.iter("line"):
+        assert 0 <= float(line.attrib["y1"]) <= height
+        assert 0 <= float(line.attrib["y2"]) <= height

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import resource
 import sys
 import time
@@ -69,14 +70,21 @@ def run_job(document: JobDocument, storage: Storage, folder: Path, model: Model 
             remedy=error.remedy if isinstance(error, LoopwrightError) else "",
             traceback="" if isinstance(error, LoopwrightError) else traceback.format_exc(),
             seconds=time.perf_counter() - started,
+            cores=_cores(),
         )
     return JobResult(
         id=document.id,
         result=to_plain(done),
         seconds=time.perf_counter() - started,
+        cores=_cores(),
         peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         / (1024 if sys.platform != "darwin" else 1 << 20),
     )
+
+
+def _cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _workspace(document: JobDocument, storage: Storage, folder: Path, model: Model | None) -> Workspace:

@@ -51,8 +51,8 @@ def status(
     for silence in silences:
         rule = f", {silence.rule}" if silence.rule else ""
         say(f"[cyan]silence[/] of {silence.model}{rule} until {silence.until:%Y-%m-%d %H:%M}: {escape(silence.reason)}")
-    for one in {one.destination: one for one in undelivered}.values():
-        say(f"[red]not told[/] {escape(one.destination)}: {escape(one.trouble)}")
+    for late in {one.destination: one for one in undelivered}.values():
+        say(f"[red]not told[/] {escape(late.destination)}: {escape(late.trouble)}")
     return 0
 
 

@@ -21,6 +21,17 @@ class Line:
     values: Sequence[float | None]
 
 
+@dataclass(frozen=True, slots=True)
+class Whisker:
+    """A figure with its interval, where it has one; `kind` is a CSS class beside its own."""
+
+    name: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    kind: str = ""
+
+
 def lines(drawn: Sequence[Line], names: Sequence[str], unit: str) -> str:
     """Lines over the same places, which `names` label."""
     top = _round_up(max((value for line in drawn for value in line.values if value is not None), default=0.0))
@@ -53,6 +64,23 @@ def bars(whole: Sequence[float], part: Sequence[float], names: Sequence[str], un
     return _svg(body, titles)
 
 
+def whiskers(drawn: Sequence[Whisker]) -> str:
+    """Points with their intervals, side by side; the axis spans what is drawn, and need not begin at nought."""
+    known = [edge for one in drawn for edge in (one.low, one.value, one.high) if edge is not None]
+    least, most = min(known, default=0.0), max(known, default=1.0)
+    room = (most - least) * 0.08 or abs(most) * 0.05 or 1.0
+    scale = _Scale(least - room, most + room)
+    body = [_axis(scale), _ends([one.name for one in drawn])]
+    step = (WIDTH - _LEFT) / max(1, len(drawn))
+    for place, one in enumerate(drawn):
+        x = round(_LEFT + (place + 0.5) * step, 1)
+        if one.low is not None and one.high is not None:
+            low, high = scale.y(one.low), scale.y(one.high)
+            body.append(f'<line class="whisker" x1="{x}" x2="{x}" y1="{low}" y2="{high}"/>')
+        body.append(f'<circle class="point {one.kind}" cx="{x}" cy="{scale.y(one.value)}" r="3.5"/>')
+    return _svg(body, [_said(one) for one in drawn])
+
+
 def histograms(labels: Sequence[str], reference: Sequence[float], window: Sequence[float]) -> str:
     """The shares of two sets of counts on the same bins, side by side."""
     width, height = 260, 74
@@ -81,6 +109,32 @@ def sparkline(values: Sequence[float], limit: float) -> str:
     drawn = f'<line class="limit" x1="0" x2="{width}" y1="{height - limit / top * height:.1f}" '
     drawn += f'y2="{height - limit / top * height:.1f}"/><polyline class="line now" points="{points}"/>'
     return f'<svg viewBox="0 0 {width} {height}" class="spark" role="img">{drawn}</svg>'
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """From values to heights."""
+
+    least: float
+    most: float
+
+    def y(self, value: float) -> float:
+        return _y(value - self.least, self.most - self.least)
+
+
+def _axis(scale: _Scale) -> str:
+    marks = []
+    for share in (0.0, 0.5, 1.0):
+        value = scale.least + share * (scale.most - scale.least)
+        y = scale.y(value)
+        marks.append(f'<line class="grid" x1="{_LEFT}" x2="{WIDTH}" y1="{y}" y2="{y}"/>')
+        marks.append(f'<text x="{_LEFT - 6}" y="{y + 3:.1f}" text-anchor="end">{_short(value)}</text>')
+    return "".join(marks)
+
+
+def _said(one: Whisker) -> str:
+    between = f" ({_short(one.low)} – {_short(one.high)})" if one.low is not None and one.high is not None else ""
+    return f"{one.name}: {one.value:.4g}{between}"
 
 
 def _svg(body: Sequence[str], titles: Sequence[str]) -> str:

@@ -8,9 +8,13 @@ from html import escape
 
 from loopwright.declare import DEFAULT_METRIC
 from loopwright.evaluation.records import Estimate
+from loopwright.monitoring import past
 from loopwright.monitoring.charts import Line, bars, histograms, lines, sparkline
-from loopwright.monitoring.records import Performance, PerformanceReport
+from loopwright.monitoring.markup import badge, legend, moment, section, span, table
+from loopwright.monitoring.notices import lasted
+from loopwright.monitoring.records import Alert, Performance, PerformanceReport
 from loopwright.monitoring.report import ColumnPicture, HealthReport
+from loopwright.monitoring.rules import JUMP
 
 
 def to_html(report: HealthReport) -> str:
@@ -21,8 +25,14 @@ def to_html(report: HealthReport) -> str:
         _traffic(report),
         _performance(report.performance),
         _drift(report),
+        _data(report),
         _findings(report),
-        _history(report),
+        past.rollouts(report),
+        past.requests(report),
+        past.training(report),
+        past.cost(report),
+        past.runs(report),
+        past.lineage(report),
     )
     title = escape(f"{report.model}: health")
     return (
@@ -42,12 +52,14 @@ def _headline(report: HealthReport) -> str:
         ("requests", f"{report.requests:,}"),
         ("failed", failed),
         ("highest p99", f"{slowest:.1f} ms" if slowest is not None else "–"),
+        ("core-hours of training", f"{report.core_hours:.3g}"),
+        *((("cost of training", past.money(report)),) if report.training_cost is not None else ()),
         ("columns drifted", f"{sum(one.drift.drifted for one in report.columns)} of {len(report.columns)}"),
     )
     shown = "".join(f"<div><b>{escape(value)}</b><span>{escape(name)}</span></div>" for name, value in tiles)
     return (
         f'<header><h1>{escape(report.model)}</h1><span class="badge {"bad" if ailing else "good"}">{state}</span>'
-        f"<p>{_moment(report.since)} to {_moment(report.until)} UTC, written {_moment(report.at)}</p></header>"
+        f"<p>{moment(report.since)} to {moment(report.until)} UTC, written {moment(report.at)}</p></header>"
         f'<section class="tiles">{shown}</section>'
     )
 
@@ -55,21 +67,31 @@ def _headline(report: HealthReport) -> str:
 def _alerts(report: HealthReport) -> str:
     rows = [
         (
-            _badge("closed", "good") if alert.closed else _badge(alert.severity, alert.severity),
+            badge("closed", "good") if alert.closed else badge(alert.severity, alert.severity),
             escape(alert.title),
             escape(alert.recovery or alert.text),
-            _moment(alert.opened),
-            _moment(alert.closed),
+            moment(alert.opened),
+            lasted(alert, alert.closed or report.until) + ("" if alert.closed else " so far"),
+            escape(_seen_to(alert)),
+            f"<code>{escape(alert.evidence)}</code>",
         )
         for alert in report.alerts
     ]
-    return _section("Alerts", _table(("", "what", "why", "opened", "closed"), rows, "no alert in this period"))
+    return section(
+        "Alerts", table(("", "what", "why", "opened", "lasted", "seen to", "evidence"), rows, "no alert in this period")
+    )
+
+
+def _seen_to(alert: Alert) -> str:
+    if alert.acknowledged is None:
+        return ""
+    return f"by {alert.acknowledged_by}" + (f": {alert.acknowledged_because}" if alert.acknowledged_because else "")
 
 
 def _traffic(report: HealthReport) -> str:
     if not report.traffic:
-        return _section("Traffic", '<p class="none">no traffic in this period</p>')
-    names = [_moment(point.start) for point in report.traffic]
+        return section("Traffic", '<p class="none">no traffic in this period</p>')
+    names = [moment(point.start) for point in report.traffic]
     requests = bars(
         [point.requests for point in report.traffic], [point.errors for point in report.traffic], names, "requests"
     )
@@ -81,8 +103,8 @@ def _traffic(report: HealthReport) -> str:
         names,
         "ms",
     )
-    legends = _legend(("bar", "answered"), ("bad", "failed")), _legend(("p50", "p50"), ("p99", "p99"))
-    return _section("Traffic", f"<h3>Requests {legends[0]}</h3>{requests}<h3>Latency {legends[1]}</h3>{latency}")
+    legends = legend(("bar", "answered"), ("bad", "failed")), legend(("p50", "p50"), ("p99", "p99"))
+    return section("Traffic", f"<h3>Requests {legends[0]}</h3>{requests}<h3>Latency {legends[1]}</h3>{latency}")
 
 
 def _performance(performance: PerformanceReport | None) -> str:
@@ -99,7 +121,7 @@ def _performance(performance: PerformanceReport | None) -> str:
         for one in performance.versions[-1:]
         if (known := _estimates(performance.windows, one.version, metric))
     ]
-    legend = _legend(*((line.kind, line.name) for line in drawn))
+    keys = legend(*((line.kind, line.name) for line in drawn))
     names = sorted({name for one in performance.versions for name in one.metrics})
     rows = [
         (
@@ -112,11 +134,11 @@ def _performance(performance: PerformanceReport | None) -> str:
         )
         for one in performance.versions
     ]
-    chart = lines(drawn, [_moment(start) for start in starts], metric)
+    chart = lines(drawn, [moment(start) for start in starts], metric)
     heads = ("", "predictions", "outcomes", f"{metric}, corrected", f"{metric}, estimated", *names)
-    table = _table(heads, rows, "no predictions in this period")
+    shown = table(heads, rows, "no predictions in this period")
     lag = f"<p>Of the labels, {escape(str(performance.lag))}.</p>" if performance.lag else ""
-    return _section("Performance", f"<h3>{escape(metric)} {legend}</h3>{chart}{table}{lag}")
+    return section("Performance", f"<h3>{escape(metric)} {keys}</h3>{chart}{shown}{lag}")
 
 
 def _estimates(windows: Iterable[Performance], version: int, metric: str) -> dict[datetime, float]:
@@ -143,17 +165,17 @@ def _by_start(
 
 def _drift(report: HealthReport) -> str:
     if report.window is None:
-        return _section("Drift", '<p class="none">no window with enough rows was judged in this period</p>')
+        return section("Drift", '<p class="none">no window with enough rows was judged in this period</p>')
     window = report.window
-    when = f"{_span(window.window_start, window.window_end)}, version {window.version}"
-    legend = _legend(("was", "reference"), ("now", "window"))
+    when = f"{span(window.window_start, window.window_end)}, version {window.version}"
+    keys = legend(("was", "reference"), ("now", "window"))
     cards = "".join(_card(column, report.psi_limit) for column in report.columns)
-    return _section("Drift", f'<p>{window.rows:,} rows, {when} {legend}</p><div class="cards">{cards}</div>')
+    return section("Drift", f'<p>{window.rows:,} rows, {when} {keys}</p><div class="cards">{cards}</div>')
 
 
 def _card(picture: ColumnPicture, psi_limit: float) -> str:
     drift = picture.drift
-    badge = _badge("drifted", "bad" if drift.matters else "weak") if drift.drifted else ""
+    mark = badge("drifted", "bad" if drift.matters else "weak") if drift.drifted else ""
     facts = [f"PSI {drift.psi:.2f}" if drift.psi is not None else "not comparable"]
     if drift.p_value is not None:
         facts.append(f"p = {drift.p_value:.2g}")
@@ -166,93 +188,56 @@ def _card(picture: ColumnPicture, psi_limit: float) -> str:
     history = [psi for _, psi in picture.history]
     spark = f"<figure>{sparkline(history, psi_limit)}<span>PSI by window</span></figure>" if len(history) > 1 else ""
     return (
-        f'<article class="card"><h3>{escape(drift.column)} {badge}</h3>'
+        f'<article class="card"><h3>{escape(drift.column)} {mark}</h3>'
         f"{histograms(picture.labels, picture.reference, picture.window)}"
         f"<p>{escape(' · '.join(facts))}</p>{spark}</article>"
     )
 
 
+def _data(report: HealthReport) -> str:
+    """What is missing or was never seen before, by column, and what was found of data lately."""
+    head = ("", "missing", "was", "never seen", "was", "out of range", "was")
+    rows = [
+        (
+            escape(drift.column),
+            _share(drift.missing_share, drift.was_missing),
+            f"{drift.was_missing:.1%}",
+            _share(drift.unseen_share, drift.was_unseen),
+            f"{drift.was_unseen:.1%}",
+            _share(drift.outside_share, drift.was_outside),
+            f"{drift.was_outside:.1%}",
+        )
+        for drift in (picture.drift for picture in report.columns)
+        if max(drift.missing_share, drift.was_missing, drift.unseen_share, drift.was_unseen, drift.outside_share) > 0
+    ]
+    latest = {
+        one.kind: one for one in reversed(report.findings) if one.kind in ("quality", "volume", "freshness", "capture")
+    }
+    said = "".join(
+        f"<p>{badge(kind, 'good' if one.passed else 'bad')} {escape(one.decision.because())}</p>"
+        for kind, one in latest.items()
+    )
+    none = "nothing is missing or new in the latest judged window" if report.columns else "no window was judged"
+    return section("Data quality", said + table(head, rows, none))
+
+
+def _share(now: float, before: float) -> str:
+    """Loud where it has grown by five points."""
+    return f"<b>{now:.1%}</b>" if now - before >= JUMP else f"{now:.1%}"
+
+
 def _findings(report: HealthReport) -> str:
     rows = [
         (
-            _badge(finding.kind, "good" if finding.passed else "bad"),
+            badge(finding.kind, "good" if finding.passed else "bad"),
             f"v{finding.version}",
-            _span(finding.window_start, finding.window_end),
+            span(finding.window_start, finding.window_end),
             f"{finding.rows:,}",
             escape(finding.decision.because()),
         )
         for finding in report.findings[:100]
     ]
-    return _section("Findings", _table(("", "version", "window", "rows", "what"), rows, "no finding in this period"))
-
-
-def _history(report: HealthReport) -> str:
-    versions = [
-        (
-            f"version {one.number}",
-            _moment(one.created),
-            f"{one.trained_rows:,}",
-            escape(", ".join(f"{name} {value:.4g}" for name, value in sorted(one.metrics.items()))),
-            escape(one.gate.because()),
-        )
-        for one in report.versions
-    ]
-    rollouts = [
-        (
-            _badge(one.status, "bad" if one.status == "aborted" else "good"),
-            f"version {one.version}",
-            _moment(one.requested),
-            _moment(one.finished),
-            escape("; ".join(reason.text for reason in one.reasons)),
-        )
-        for one in report.rollouts
-    ]
-    runs = [
-        (
-            _badge(one.status, "bad" if one.status in ("failed", "refused") else "good"),
-            escape(one.id),
-            _moment(one.created),
-            escape(one.cause),
-            escape(one.summary),
-        )
-        for one in report.runs
-    ]
-    return (
-        _section("Versions", _table(("", "made", "rows", "on the test rows", "gate"), versions, "none"))
-        + _section("Rollouts", _table(("", "", "requested", "ended", "why"), rollouts, "none"))
-        + _section("Runs", _table(("", "run", "ordered", "cause", "what came of it"), runs, "none"))
-    )
-
-
-def _section(title: str, body: str) -> str:
-    return f"<section><h2>{title}</h2>{body}</section>"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], none: str) -> str:
-    """Cells are HTML already."""
-    if not rows:
-        return f'<p class="none">{none}</p>'
-    heads = "".join(f"<th>{name}</th>" for name in head)
-    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def _legend(*entries: tuple[str, str]) -> str:
-    keys = "".join(f'<span class="key {kind}">{escape(name)}</span>' for kind, name in entries)
-    return f'<span class="legend">{keys}</span>'
-
-
-def _badge(text: str, kind: str) -> str:
-    return f'<span class="badge {kind}">{escape(text)}</span>'
-
-
-def _moment(moment: datetime | None) -> str:
-    return f"{moment:%Y-%m-%d %H:%M}" if moment else ""
-
-
-def _span(start: datetime, end: datetime) -> str:
-    day = "" if start.date() == end.date() else "%Y-%m-%d "
-    return f'<span class="moment">{_moment(start)} to {end:{day}%H:%M}</span>'
+    return section("Findings", table(("", "version", "window", "rows", "what"), rows, "no finding in this period"))
 
 
 _LINES = 4
@@ -282,6 +267,9 @@ tbody tr{border-top:1px solid var(--line)}
 .card p{margin:6px 0 0;color:var(--soft);font-size:12px}figure{display:flex;align-items:center;gap:8px;margin:6px 0 0}
 figure span{color:var(--soft);font-size:12px}svg{display:block;width:100%}svg.spark{width:110px}
 svg text{font-size:10px;fill:var(--soft)}.grid{stroke:var(--line)}
+.whisker{stroke:var(--grey);stroke-width:1.6}.point{fill:var(--blue)}.point.champion{fill:var(--green)}
+code{font-size:12px;color:var(--soft);overflow-wrap:anywhere}section p{margin:0 0 8px}
+.badge.weak{background:var(--grey)}
 .limit{stroke:var(--red);stroke-dasharray:4 3;stroke-width:1}.hover{fill:transparent}
 .line{fill:none;stroke-width:1.8;stroke:var(--blue)}.dot{fill:var(--blue)}
 rect.bar,.key.bar::before,rect.now,.key.now::before{fill:var(--blue);background:var(--blue)}

@@ -10,6 +10,7 @@ from itertools import pairwise
 from loopwright.bundle.records import ReferenceColumn
 from loopwright.declare import Drift
 from loopwright.errors import NotFoundError
+from loopwright.monitoring.history import Asked, RunCost, TrainedVersion, run_costs, trained_versions
 from loopwright.monitoring.records import Alert, ColumnDrift, Finding, PerformanceReport
 from loopwright.monitoring.service import Monitors
 from loopwright.monitoring.windows import window_of
@@ -55,7 +56,8 @@ class ColumnPicture:
 class HealthReport:
     """A model from `since` to `until`. `columns` are of `window`, the latest judged drift finding; worst first.
 
-    `psi_limit` is the PSI from which a column may have drifted.
+    `psi_limit` is the PSI from which a column may have drifted. `training` is every version on its test rows; `costs`
+    are of the period's runs, and without a `core_hour_price` they have no price.
     """
 
     model: str
@@ -74,6 +76,21 @@ class HealthReport:
     versions: tuple[ModelVersion, ...]
     rollouts: tuple[Rollout, ...]
     runs: tuple[Run, ...]
+    training: tuple[TrainedVersion, ...] = ()
+    costs: tuple[RunCost, ...] = ()
+    core_hour_price: float | None = None
+    currency: str = ""
+    requests_to_retrain: tuple[Asked, ...] = ()
+
+    @property
+    def core_hours(self) -> float:
+        """What training took in the period."""
+        return sum(one.core_hours for one in self.costs)
+
+    @property
+    def training_cost(self) -> float | None:
+        """What that cost, in `currency`; None where the price is not known."""
+        return None if self.core_hour_price is None else self.core_hours * self.core_hour_price
 
     @property
     def requests(self) -> int:
@@ -92,6 +109,9 @@ def health_report(
     until: datetime | None = None,
     performance: PerformanceReport | None = None,
     drift: Drift | None = None,
+    requests_to_retrain: Iterable[Asked] = (),
+    core_hour_price: float | None = None,
+    currency: str = "",
 ) -> HealthReport:
     """The report of `model` up to now, or to `until`; `drift` is how it is watched.
 
@@ -124,6 +144,11 @@ def health_report(
         versions=versions,
         rollouts=tuple(monitors.rollouts.rollouts(model=model)),
         runs=runs,
+        training=tuple(trained_versions(monitors.storage, versions)),
+        costs=tuple(run_costs(monitors.storage, (run for run in runs if since <= run.created <= end))),
+        core_hour_price=core_hour_price,
+        currency=currency,
+        requests_to_retrain=tuple(one for one in requests_to_retrain if since <= one.at <= end),
     )
 
 

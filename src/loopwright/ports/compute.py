@@ -29,7 +29,10 @@ class JobDocument:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobResult:
-    """What a job leaves at `jobs/<id>/result.json`: its record in plain form, or the error that ended it."""
+    """What a job leaves at `jobs/<id>/result.json`: its record in plain form, or the error that ended it.
+
+    `cores` are those it could use for its `seconds`.
+    """
 
     id: str
     result: Any = None
@@ -38,6 +41,7 @@ class JobResult:
     remedy: str = ""
     traceback: str = ""
     seconds: float = 0.0
+    cores: int = 1
     peak_memory_mb: float = 0.0
 
 
