@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
+from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
+from loopwright.bootstrap.drift import evaluation_rows
 from loopwright.bootstrap.platform import Platform
 from loopwright.core.codec import to_json
+from loopwright.monitoring.windows import keep_window, window_of
 from loopwright.traffic.predictions import segment_key
-from loopwright.traffic.summary import LATENCY_EDGES_MS, WindowSummary, summary_key
+from loopwright.traffic.summary import LATENCY_EDGES_MS, ColumnCounts, WindowSummary, summary_key
 from tests.cli.conftest import Command
 from tests.loop.conftest import MODEL, open_here
 from tests.loop.test_loop import tick_until
@@ -27,8 +31,8 @@ def live(command: Command, project: Path) -> Platform:
     return open_here(project).platform
 
 
-def capture(platform: Platform, predictions: dict[int, float]) -> None:
-    """Predictions by key, as a server writes them."""
+def capture(platform: Platform, predictions: dict[int, float], inputs: pl.DataFrame | None = None) -> None:
+    """Predictions by key, as a server writes them; with `inputs` also what was asked."""
     now, count = platform.clock.now(), len(predictions)
     segment = pl.DataFrame(
         {
@@ -43,6 +47,8 @@ def capture(platform: Platform, predictions: dict[int, float]) -> None:
             "output.prediction": list(predictions.values()),
         }
     )
+    if inputs is not None:
+        segment = segment.with_columns(inputs.select(pl.all().name.prefix("input.")))
     written = io.BytesIO()
     segment.write_parquet(written)
     platform.storage.put(segment_key("demand", now, "server", 1), written.getvalue())
@@ -136,3 +142,45 @@ def test_the_report_is_one_page(command: Command, live: Platform, tmp_path: Path
 def test_a_period_that_is_none_is_refused(command: Command) -> None:
     said = command("monitor", "performance", "--since", "tomorrow", "--json")
     assert (said.code, said.json["error"]) == (1, "RequestError")
+
+
+def rows(path: Path, shift: float, count: int = 400) -> Path:
+    numbers = np.random.default_rng(1).normal(size=count)
+    pl.DataFrame({"temp": numbers + shift, "kind": ["a", "b"] * (count // 2)}).write_csv(path)
+    return path
+
+
+def test_two_files_are_held_against_each_other(command: Command, tmp_path: Path) -> None:
+    was, same, moved = (rows(tmp_path / f"{shift}.csv", shift) for shift in (0.0, 0.05, 2.0))
+    said = command("monitor", "drift", "--reference", was, "--current", same, "--json")
+    assert (said.code, said.json["decision"]["passed"]) == (0, True)
+    said = command("monitor", "drift", "demand", "--reference", was, "--current", moved, "--json")
+    worst = said.json["columns"][0]
+    assert (said.code, worst["column"], worst["drifted"]) == (1, "input.temp", True)
+    assert worst["wasserstein"] == pytest.approx(2, rel=0.1)
+    assert said.json["joint"]["auc"] > 0.8
+    shown = command("monitor", "drift", "--reference", was, "--current", moved).out
+    assert "input.temp drifted: PSI" in " ".join(shown.split())
+    assert command("monitor", "drift", "--reference", was, "--json").json["error"] == "RequestError"
+
+
+def test_traffic_is_held_against_the_test_rows_by_counts_and_by_rows(command: Command, live: Platform) -> None:
+    nothing = command("monitor", "drift", "demand", "--json")
+    assert (nothing.code, nothing.json["error"]) == (1, "NotFoundError")
+    champion = live.rollouts.champion("demand")
+    assert champion is not None
+    reference = live.monitors.reference(champion)
+    counts = {one.name: ColumnCounts(bins=tuple(10 * count for count in one.counts)) for one in reference.columns}
+    now, length = live.clock.now(), timedelta(seconds=1)
+    window = WindowSummary(
+        endpoint="demand", revision=1, variant="champion", version=1, start=now, seconds=1, rows=10_000, columns=counts
+    )
+    keep_window(live.storage, window, window_of(now, length), length)
+    said = command("monitor", "drift", "demand", "--json")
+    assert (said.code, said.json["exact"], said.json["rows"]) == (0, False, 10_000)
+    assert all(column["psi"] < 0.1 for column in said.json["columns"])
+    tested = evaluation_rows(live, champion)
+    capture(live, dict.fromkeys(range(tested.height), 10.0), tested)
+    said = command("monitor", "drift", "demand", "--exact", "--json")
+    assert said.json["was_rows"] == said.json["rows"] == tested.height
+    assert all(column["psi"] == 0 for column in said.json["columns"])
