@@ -158,10 +158,10 @@ def test_every_doubt_has_its_figures_and_few_rows_raise_none(facts):
 @pytest.mark.parametrize(
     ("values", "rule"),
     [
-        ({"unexplained": 4.0, "error": 3.0}, "jumped_label"),
-        ({"unexplained": -4.0, "error": 3.0}, "jumped_label"),
-        ({"unexplained": 4.0, "error": 2.9}, None),
-        ({"unexplained": 2.9, "error": 30.0}, None),
+        ({"unexplained": 6.0, "error": 3.0}, "jumped_label"),
+        ({"unexplained": -6.0, "error": 3.0}, "jumped_label"),
+        ({"unexplained": 6.0, "error": 2.9}, None),
+        ({"unexplained": 4.9, "error": 30.0}, None),
         ({"classes": True, "unexplained": -0.4, "error": 1.6}, "jumped_label"),
         ({"classes": True, "unexplained": 0.2, "error": 1.6}, None),
         ({"agreement": -0.7}, "turned_label"),

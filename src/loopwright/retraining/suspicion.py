@@ -2,7 +2,7 @@
 
 A model that learns from wrong labels is worse the more faithfully it is retrained, and labels go wrong all at once: a
 join that shifts by a row, a unit that changes, a flag that is turned round, a default where nothing was recorded. The
-limits are set so that what the world does to labels passes: a concept that drifts moves them too, but seldom by three
+limits are set so that what the world does to labels passes: a concept that drifts moves them too, but seldom by five
 standard deviations or to the contrary. They are judgements, except for the chances, which are bounds.
 """
 
@@ -26,7 +26,7 @@ CONTRADICTED = 0.1
 """By how much the share of twins that contradict each other must have grown."""
 CORRECTED, FEWEST_CORRECTED = 0.05, 20
 """The share and the number of known rows whose label must have changed."""
-FAR, WORSE = 3.0, 3.0
+FAR, WORSE = 5.0, 3.0
 """Standard deviations that numbers must have moved beyond what inputs explain, and the growth of the error."""
 FAR_SHARE, WORSE_CLASSES = 0.3, 1.5
 """The same for classes: the change of a share beyond what inputs explain, and the growth of the error."""
