@@ -245,9 +245,9 @@ _LINES = 4
 
 _STYLE = """
 :root{--ink:#1c2330;--soft:#667085;--line:#e4e7ec;--page:#f7f8fa;--card:#fff;--blue:#2f6fde;--grey:#aab4c2;
---orange:#e0752d;--red:#d03b3b;--green:#23875a;--violet:#7a5af0;color-scheme:light dark}
+--orange:#e0752d;--red:#d03b3b;--green:#23875a;--violet:#7a5af0;--on:#fff;color-scheme:light dark}
 @media(prefers-color-scheme:dark){:root{--ink:#e6e9ef;--soft:#98a2b3;--line:#2c3442;--page:#12161d;--card:#1a202a;
---blue:#6ea0ff;--grey:#5d6b7e;--orange:#f0955a;--red:#f07070;--green:#4cc38a;--violet:#a48bff}}
+--blue:#6ea0ff;--grey:#5d6b7e;--orange:#f0955a;--red:#f07070;--green:#4cc38a;--violet:#a48bff;--on:#10141b}}
 *{box-sizing:border-box}body{margin:0;background:var(--page);color:var(--ink);
 font:14px/1.5 system-ui,-apple-system,"Segoe UI",sans-serif}main{max-width:1080px;margin:0 auto;padding:32px 20px}
 header{display:flex;flex-wrap:wrap;align-items:center;gap:4px 12px}h1{margin:0;font-size:26px}
@@ -256,10 +256,10 @@ h3{margin:12px 0 4px;font-size:13px;font-weight:600}
 section{margin-top:20px;padding:18px 20px;background:var(--card);border:1px solid var(--line);border-radius:10px}
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(130px,1fr));gap:12px}
 .tiles b{display:block;font-size:19px}.tiles span,.none{color:var(--soft)}.none{margin:0}
-.badge{display:inline-block;padding:1px 9px;border-radius:99px;font-size:12px;color:#fff;background:var(--soft)}
+.badge{display:inline-block;padding:1px 9px;border-radius:99px;font-size:12px;color:var(--on);background:var(--soft)}
 .badge.good{background:var(--green)}.badge.bad,.badge.critical{background:var(--red)}
 .badge.warning{background:var(--orange)}.moment,.badge{white-space:nowrap}
-.wide{overflow-x:auto}table{width:100%;border-collapse:collapse;font-variant-numeric:tabular-nums}
+.wide{overflow-x:auto}table{width:100%;min-width:680px;border-collapse:collapse;font-variant-numeric:tabular-nums}
 th{text-align:left;font-weight:500;color:var(--soft)}th,td{padding:5px 10px 5px 0;vertical-align:top}
 tbody tr{border-top:1px solid var(--line)}
 .cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(260px,1fr));gap:16px}
@@ -268,7 +268,7 @@ tbody tr{border-top:1px solid var(--line)}
 figure span{color:var(--soft);font-size:12px}svg{display:block;width:100%}svg.spark{width:110px}
 svg text{font-size:10px;fill:var(--soft)}.grid{stroke:var(--line)}
 .whisker{stroke:var(--grey);stroke-width:1.6}.point{fill:var(--blue)}.point.champion{fill:var(--green)}
-code{font-size:12px;color:var(--soft);overflow-wrap:anywhere}section p{margin:0 0 8px}
+code{font-size:12px;color:var(--soft);white-space:nowrap}section p{margin:0 0 8px}
 .badge.weak{background:var(--grey)}
 .limit{stroke:var(--red);stroke-dasharray:4 3;stroke-width:1}.hover{fill:transparent}
 .line{fill:none;stroke-width:1.8;stroke:var(--blue)}.dot{fill:var(--blue)}
