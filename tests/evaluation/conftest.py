@@ -23,7 +23,7 @@ from loopwright.core.clock import SystemClock
 from loopwright.data.records import DatasetVersion, Part
 from loopwright.data.snapshot import make_version
 from loopwright.declare import Model, TaskName
-from loopwright.evaluation.records import Champion, EvaluateTask, EvaluationReport
+from loopwright.evaluation.records import Champion, EvaluateTask, EvaluationReport, JudgedRows
 from loopwright.evaluation.service import evaluate
 from loopwright.ports.storage import upload_folder
 from loopwright.ports.workspace import Workspace
@@ -137,13 +137,16 @@ class World:
             clock=SystemClock(),
         )
 
-    def evaluate(self, score: Score, champion: Champion | None = None, **changes: Any) -> EvaluationReport:
+    def evaluate(
+        self, score: Score, champion: Champion | None = None, judged: tuple[JudgedRows, ...] = (), **changes: Any
+    ) -> EvaluationReport:
         task = EvaluateTask(
             candidate=self.candidate(score, **changes),
             dataset=self.dataset(),
             champion=champion,
             folder="evaluations/1",
             run_id="run-1",
+            judged=judged,
         )
         return evaluate(task, self.workspace())
 

@@ -1,5 +1,7 @@
 """Champions on the test rows: which self is compared, and on which rows it was never trained."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -205,3 +207,55 @@ def test_slices_show_the_champion_only_where_it_has_seen_none_of_the_test_rows(b
     some_new = Champion(version=1, folder=live, trained_until=at(1900))
     assert "rmse" in by_time.evaluate(good, all_new).slices[0].champion
     assert by_time.evaluate(good, some_new).slices[0].champion == {}
+
+
+def test_rows_by_a_hash_judge_again_and_again(by_hash):
+    champion = Champion(version=3, folder=by_hash.bundle("live", bad))
+    first = by_hash.evaluate(good, champion)
+    assert first.uses == 1
+    half = replace(first.judged, rows=first.judged.rows // 2)  # when there were half as many rows
+    other = replace(first.judged, way="hash of another key")
+    again = by_hash.evaluate(good, champion, judged=(first.judged, half, other))
+    assert again.uses == pytest.approx(2.5, abs=0.01)
+    assert again.judged == first.judged
+    decision = decide_gate(Gate(), again).decision
+    assert any("have judged 1.5 candidates before" in one.text for one in decision.reasons)
+
+
+def test_rows_in_order_that_are_newer_have_judged_nobody(by_time):
+    champion = Champion(version=3, folder=by_time.bundle("live", bad), trained_until=at(1599))
+    first = by_time.evaluate(good, champion)
+    assert first.judged.rows == 400
+    hour = 3600e6
+    older = replace(first.judged, since=first.judged.since - 400 * hour, until=first.judged.since - hour)
+    assert by_time.evaluate(good, champion, judged=(older,)).uses == 1
+    partly = replace(first.judged, until=first.judged.since + 99 * hour)
+    assert by_time.evaluate(good, champion, judged=(partly, first.judged)).uses == pytest.approx(2.25)
+
+
+def test_a_version_that_is_held_against_nobody_uses_nothing_up(by_time):
+    report = by_time.evaluate(good)
+    assert report.judged is None
+    assert report.uses == 1
+
+
+def test_further_metrics_and_slices_are_held_against_the_champion_too(by_hash):
+    by_hash.model = Model("m", source="s", target="y", key="id", slices=["half"], gate=Gate(also=["mae"]))
+    by_hash.rows = by_hash.rows.with_columns(half=pl.when(pl.col("x") > 0).then(pl.lit("up")).otherwise(pl.lit("down")))
+    report = by_hash.evaluate(good, Champion(version=3, folder=by_hash.bundle("live", bad)), inputs=["x"])
+    assert [one.metric for one in report.also] == ["mae"]
+    assert report.also[0].p_not_worse < 0.05
+    held = {one.value: one.comparison for one in report.slices}
+    assert held["up"].rows + held["down"].rows == report.rows
+    assert all(one.metric == "rmse" and one.allowed == pytest.approx(0.05 * one.baseline) for one in held.values())
+    rules = {one.rule: one.finding for one in decide_gate(by_hash.model.declaration.gate, report).decision.reasons}
+    assert rules["also mae"] == rules["slices"] == "pass"
+
+
+def test_a_candidate_that_fails_a_group_is_refused_though_it_is_better_in_all(by_hash):
+    by_hash.model = Model("m", source="s", target="y", key="id", slices=["half"])
+    by_hash.rows = by_hash.rows.with_columns(half=pl.when(pl.col("x") > 1).then(pl.lit("up")).otherwise(pl.lit("down")))
+    champion = Champion(version=3, folder=by_hash.bundle("live", lambda columns: 0.3 * columns["x"]))
+    report = by_hash.evaluate(lambda columns: np.where(columns["x"] > 1, -1.5, columns["x"]), champion, inputs=["x"])
+    failed = [one for one in decide_gate(Gate(), report).decision.failures if one.rule == "slices"]
+    assert failed[0].text.startswith("where half is up: ")

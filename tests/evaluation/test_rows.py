@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from loopwright.evaluation.rows import History, moment, read_history, resampling, take
+from loopwright.evaluation.rows import History, dependence, moment, read_history, resampling, take
 from loopwright.statistics.bootstrap import interval
 from loopwright.statistics.metrics import prepare
 from loopwright.training.records import SplitPlan
@@ -85,3 +85,31 @@ def test_rows_of_one_moment_are_drawn_together():
     in_no_order = replace(ordered, moments=None)
     assert standard_error(ordered, np.arange(4000)) == pytest.approx(values.std() / np.sqrt(200), rel=0.25)
     assert standard_error(in_no_order, np.arange(4000)) == pytest.approx(values.std() / np.sqrt(4000), rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("moments", "keys", "units", "ordered", "clusters"),
+    [
+        (None, None, 100, False, None),
+        (None, range(100), 100, False, None),  # keys that never repeat
+        (None, [one // 4 for one in range(100)], 25, False, None),
+        (range(100), None, 100, True, None),
+        ([one // 2 for one in range(100)], [one % 25 for one in range(100)], 50, True, 25),
+        (range(100), [one % 5 for one in range(100)], 100, True, None),  # too few to know their spread
+    ],
+)
+def test_rows_of_one_key_and_neighbours_may_resemble_each_other(moments, keys, units, ordered, clusters):
+    every = np.ones(100, dtype=bool)
+    history = History(
+        truth=np.zeros(100),
+        train=~every,
+        validation=~every,
+        test=every,
+        classes=0,
+        moments=None if moments is None else np.array(moments, dtype=float),
+        keys=None if keys is None else np.array(keys, dtype=np.uint64),
+    )
+    found = dependence(history, np.arange(100))
+    assert (found.units, found.ordered) == (units, ordered)
+    assert found.independent == (units == 100 and not ordered)
+    assert (found.clusters.units if found.clusters else None) == clusters

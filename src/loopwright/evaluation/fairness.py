@@ -44,8 +44,13 @@ def judge_fairness(gate: Gate, report: EvaluationReport) -> Iterator[Reason]:
     """
     for fairness in gate.fairness:
         groups = [one for one in report.groups if (one.column, one.rate) == (fairness.column, fairness.rate)]
-        for limit in _limits(fairness):
-            yield limit.judge(fairness, groups, 1 - gate.confidence)
+        yield from judge_groups(fairness, groups, 1 - gate.confidence)
+
+
+def judge_groups(fairness: Fairness, groups: list[GroupRate], alpha: float) -> Iterator[Reason]:
+    """The reason of each limit of `fairness`, from the rates of its groups."""
+    for limit in _limits(fairness):
+        yield limit.judge(fairness, groups, alpha)
 
 
 def in_doubt(gate: Gate, report: EvaluationReport) -> bool:
