@@ -43,6 +43,15 @@ def test_the_list_says_what_stopped_a_rollout(command: Command, project: Path) -
     assert "sound, up to revision" in command("rollout", "verify").out
 
 
+def test_a_rollout_is_shown_with_its_reasons(command: Command, project: Path) -> None:
+    assert "demand has had no rollout" in command("rollout", "show", "demand").err
+    command("run")
+    said = command("rollout", "show", "demand")
+    assert (said.code, "the first version goes live at once" in said.out) == (0, True)
+    shown = command("rollout", "show", "demand", "--json").json
+    assert [one["rule"] for one in shown["reasons"]] == ["promote"]
+
+
 def test_a_shadow_is_held_against_what_was_answered(command: Command, project: Path) -> None:
     command("run")
     refused = command("rollout", "compare", "demand")

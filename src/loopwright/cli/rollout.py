@@ -56,6 +56,21 @@ def list_rollouts(model: str | None = None, *, common: Common = Common()) -> int
     return 0
 
 
+@app.command(name="show")
+def show_rollout(model: str, *, common: Common = Common()) -> int:  # noqa: B008
+    """Show MODEL's newest rollout: where it stands, what was looked at, and what is still missing."""
+    newest = common.platform().rollouts.rollouts(model=model, limit=1)
+    if not newest:
+        raise NotFoundError(f"{model} has had no rollout", remedy=f"`loopwright run {model}` ends by asking for one")
+    (rollout,) = newest
+    if common.json:
+        answer(to_plain(rollout))
+        return 0
+    say(f"{rollout.model} version {rollout.version}: {rollout.status}, {rollout.plan.strategy}, {_step(rollout)}")
+    table(("rule", "says", "because"), ((one.rule, one.finding, one.text) for one in rollout.reasons))
+    return 0
+
+
 @app.command
 def promote(model: str, *, reason: Why = "promoted by hand", common: Common = Common()) -> int:  # noqa: B008
     """End MODEL's rollout now, with its version as champion."""
@@ -136,7 +151,7 @@ def compare(
 
 @app.command
 def approve(model: str, *, common: Common = Common()) -> int:  # noqa: B008
-    """Let MODEL's rollout begin, which waits for a person."""
+    """Let MODEL's rollout go on, which waits for a person: begin, or after a shadow make its version champion."""
     platform = common.platform()
     waiting = platform.rollouts.active(model)
     if waiting is None:

@@ -142,7 +142,10 @@ def subset_p(values: AnyArray, chosen: AnyArray) -> float:
     x, total = x / scale, total / scale
     if drawn > size / 2:  # as well as: the others' sum is at most so little
         x, drawn = -x, size - drawn
-    return exp(min(0.0, _with_replacement(x, drawn, total), _one_by_one(x, drawn, total)))
+    bound = _with_replacement(x, drawn, total)
+    if bound < -2:  # the other takes longer, and where this one says little, so does it
+        bound = min(bound, _one_by_one(x, drawn, total))
+    return exp(min(0.0, bound))
 
 
 def log_mean(logs: AnyArray) -> Floats:
