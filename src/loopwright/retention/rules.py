@@ -2,8 +2,8 @@
 
 Kept are: what any endpoint's newest revisions name, and champions enough to go back to; what rollouts under way are
 about; the newest versions of each model; what these were made of; everything of runs that have not ended, or ended
-within the days kept, and of each model's newest run; all data of a model of which a run is under way. Captures and
-summaries go by their day.
+within the days kept, and of each model's newest run; all data of a model of which a run is under way. Captures,
+summaries and windows go by their day.
 """
 
 from __future__ import annotations
