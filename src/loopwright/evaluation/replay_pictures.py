@@ -25,8 +25,8 @@ def draw_answers(before: Answers, after: Answers, classes: tuple[str, ...], name
     png = io.BytesIO()
     with rc_context({"text.parse_math": False}):  # a class may be called "$50"
         if before.values.ndim == 1 or before.values.shape[1] == 2:
-            figure = Figure(figsize=(10, 4.5), dpi=100, layout="tight")
-            left, right = figure.subplots(1, 2)
+            figure = Figure(figsize=(10, 4.5), dpi=100)
+            left, right = figure.subplots(1, 2, gridspec_kw={"left": 0.08, "right": 0.98, "wspace": 0.25})
             a, b = (one.values if one.values.ndim == 1 else one.values[:, 1] for one in (before, after))
             what = "answers" if before.values.ndim == 1 else f"probability of {classes[1]}"
             _points(left, a, b, what, names)
