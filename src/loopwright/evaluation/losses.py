@@ -42,12 +42,12 @@ class LossModel:
 
 def loss_features(columns: Sequence[LossColumn], rows: pl.DataFrame, scores: Floats) -> Floats:
     """The prediction and the columns as numbers, [n, 1 + columns]."""
-    return np.column_stack([scores, *(_numbers(column, rows) for column in columns)])
+    return np.column_stack([scores, *(_numbers(column, rows, len(scores)) for column in columns)])
 
 
-def _numbers(column: LossColumn, rows: pl.DataFrame) -> Floats:
+def _numbers(column: LossColumn, rows: pl.DataFrame, count: int) -> Floats:
     if column.name not in rows.columns:
-        return np.full(rows.height, np.nan)
+        return np.full(count, np.nan)
     values = rows[column.name]
     if column.kind == "number":
         return values.cast(pl.Float64, strict=False).fill_null(np.nan).to_numpy()

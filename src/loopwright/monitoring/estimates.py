@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import dataclass, field
 from math import sqrt
 from typing import Protocol
@@ -127,8 +128,8 @@ class _ByLoss:
     errors: NDArray[np.float64] = field(repr=False)
 
     def estimate(self, rows: pl.DataFrame, scores: Scores, deciding: str) -> dict[str, Estimate]:
-        inputs = {name: name[len(INPUT) :] for name in rows.columns if name.startswith(INPUT)}
-        absolute, squared = self.model.losses(rows.select(inputs).rename(inputs), scores)
+        inputs = rows.select(pl.col(f"^{re.escape(INPUT)}.*$").name.map(lambda name: name[len(INPUT) :]))
+        absolute, squared = self.model.losses(inputs, scores)
         mae, mse = float(absolute.mean()), float(squared.mean())
         off, square_off = self._spread(self.errors, len(scores)), self._spread(self.errors**2, len(scores))
         return {
