@@ -100,3 +100,11 @@ def test_a_variable_of_several_values_that_is_no_json_says_how_to_write_it(
     assert "JSON" in refused.value.remedy
     monkeypatch.setenv("LOOPWRIGHT_NOTIFY", '["slack://somewhere"]')
     assert load_settings(root).notify == ("slack://somewhere",)
+
+
+def test_destinations_have_names_given_or_made(root: Path) -> None:
+    listed = load_settings(root, overrides={"notify": ["slack://a/b/c", "mailto://me"]})
+    assert listed.destinations == {"slack-1": ("slack://a/b/c",), "mailto-2": ("mailto://me",)}
+    named = load_settings(root, overrides={"notify": {"oncall": "slack://a", "team": ["slack://b", "mailto://c"]}})
+    assert named.destinations == {"oncall": ("slack://a",), "team": ("slack://b", "mailto://c")}
+    assert load_settings(root).destinations == {}
