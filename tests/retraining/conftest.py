@@ -62,7 +62,7 @@ class Place:
             self.rollouts.promote("demand", actor="test")
         return version
 
-    def found(self, version: int = 1, *, passed: bool = False) -> str:
+    def found(self, version: int = 1, *, passed: bool = False, kind: str = "drift") -> str:
         """A window in which that version's traffic drifted; the finding's id."""
         reason = Reason(rule="drift", finding="pass" if passed else "fail", text="input.temp drifted: PSI 0.40")
         number = next(self._numbers)
@@ -71,7 +71,7 @@ class Place:
             "model": "demand",
             "endpoint": "demand",
             "version": version,
-            "kind": "drift",
+            "kind": kind,
             "window_start": self.clock.now() - timedelta(hours=1),
             "window_end": self.clock.now() + timedelta(seconds=number),
             "rows": 1000,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from loopwright.declare import Declaration, Drift, Governor, NewData, Schedule
+from loopwright.declare import Decay, Declaration, Drift, Governor, NewData, Schedule
 from loopwright.errors import SourceError
 from loopwright.retraining.records import SourceState
 from loopwright.retraining.rules import govern
@@ -35,6 +35,15 @@ def test_a_drift_finding_becomes_a_run(retraining, journal, promote, found):
     run = journal.get(request.run)
     assert run.status == "queued"
     assert "input.temp drifted" in run.cause
+
+
+def test_a_loss_of_live_quality_becomes_a_run_where_decay_is_declared(retraining, promote, found):
+    promote("first")
+    found(kind="drift")
+    assert retraining.tick(declared(Decay()), lambda _: NEW) == []
+    finding = found(kind="performance")
+    (request,) = retraining.tick(declared(Decay()), lambda _: NEW)
+    assert (request.trigger, request.cause, request.status) == ("decay", finding, "accepted")
 
 
 def test_the_same_cause_asks_once(retraining, journal, promote, found, finish, clock):
