@@ -38,12 +38,14 @@ class Arrivals:
 class Labels:
     """What comes true is known `delay` days later, of at most `per_day` rows a day.
 
-    `noise` is what is wrong with it: a share of the classes, or so many of the target's standard deviations.
+    `noise` is what is wrong with it: a share of the classes, or so many of the target's standard deviations. The source
+    holds rows for `kept` days (None: for good), and the history with which it begins as long.
     """
 
     delay: float = 1.0
     per_day: int = 250
     noise: float = 0.0
+    kept: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

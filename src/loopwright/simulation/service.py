@@ -207,12 +207,24 @@ class _Simulation:
         self._take_away(self._is_away("source", day))
         if self._is_away("labels", day) or self._is_away("source", day):
             return
+        self._forget(day)
         due = [one for one in self._coming if one.due <= day]
         self._coming = [one for one in self._coming if one.due > day]
         for one in due:
             if one.rows.height:
                 self.world.spoilt(one.rows, one.day, "source").write_parquet(self.source / f"day-{one.day:05d}.parquet")
                 self._tell_outcomes(one)
+
+    def _forget(self, day: float) -> None:
+        """Rows that the source no longer holds are gone from it, but for the newest."""
+        kept = self.scenario.labels.kept
+        if kept is None:
+            return
+        *older, _ = sorted(self.source.iterdir())
+        for path in older:
+            began = 0 if "history" in path.name else int(path.stem.removeprefix("day-"))
+            if began + kept < day:
+                path.unlink()
 
     def _tell_outcomes(self, one: _Labels) -> None:
         name, now = self.lab.model.name, self.lab.clock.now()

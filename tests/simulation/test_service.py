@@ -1,0 +1,157 @@
+"""The loop, simulated: a few days of each trouble, and what is reported of them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+import loopwright
+from loopwright.cli.main import main
+from loopwright.errors import ConflictError, LoopwrightError, NotFoundError
+from loopwright.simulation.page import to_html
+from loopwright.simulation.records import (
+    Arrivals,
+    BadBatch,
+    BadTraining,
+    Drift,
+    Labels,
+    Outage,
+    Scenario,
+    SimulationReport,
+)
+
+MODEL = """
+from loopwright import Canary, Drift, Gate, Model, NewData
+
+model = Model(
+    "demand",
+    source="data/*.parquet",
+    target="sold",
+    key="id",
+    gate=Gate("rmse", at_most=3.0),
+    rollout=Canary(steps=(50, 100), min_requests=5),
+    retrain=[NewData(min_rows=100), Drift(min_rows=50)],
+    {more}
+)
+"""
+
+STORM = Scenario(
+    name="storm",
+    history=600,
+    arrivals=Arrivals(per_day=150),
+    labels=Labels(delay=0.5, per_day=60, noise=0.05),
+    drift=(Drift(kind="concept", at=2, by=0.5),),
+    outage=(Outage(of="source", at=1.0, lasts=0.5), Outage(of="serving", at=3.0, lasts=0.25)),
+    bad_batch=(BadBatch(kind="nulls", at=3, share=0.5),),
+)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from tests.loop.conftest import rows
+
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "data").mkdir()
+    rows(120).drop("day").write_parquet(folder / "data" / "a.parquet")
+    (folder / "demand.py").write_text(MODEL.format(more=""))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def storm(project: Path) -> SimulationReport:
+    """Four days of a project's own rows, drawn anew."""
+    return loopwright.simulate(project, STORM, days=4, seed=1)
+
+
+def test_the_report_tells_every_day(storm: SimulationReport) -> None:
+    assert [one.day for one in storm.days] == [0, 1, 2, 3]
+    assert storm.rows == "resampled"
+    assert storm.predictions == sum(one.requests for one in storm.days)
+    assert 0 < storm.errors.oracle < storm.errors.never
+
+
+def test_the_oracle_knows_of_the_drift_at_once_and_the_first_version_never(storm: SimulationReport) -> None:
+    drifted = storm.days[3]
+    assert drifted.oracle < drifted.never
+    assert storm.days[0].loop == storm.days[0].never
+
+
+def test_new_rows_made_the_loop_train_and_every_challenger_was_judged(storm: SimulationReport) -> None:
+    assert storm.runs
+    assert storm.judged
+    assert storm.promotions + sum(not one.promoted for one in storm.judged) == len(storm.judged)
+
+
+def test_requests_are_lost_while_nothing_answers(storm: SimulationReport) -> None:
+    assert storm.failed == storm.days[3].failed > 0
+
+
+def test_a_source_that_is_away_is_a_trouble_that_passes(storm: SimulationReport) -> None:
+    assert any("simulated" in one for one in storm.troubles)
+
+
+def test_the_change_is_among_what_happened(storm: SimulationReport) -> None:
+    assert [one.day for one in storm.changes] == [2.0]
+    assert any(one.kind == "world" and one.day == 2.0 for one in storm.marks)
+
+
+def test_the_page_has_the_curves_and_what_happened(storm: SimulationReport) -> None:
+    page = to_html(storm)
+    assert page.count("<polyline") == 3
+    assert "storm" in page
+    assert "<script" not in page
+
+
+def test_what_learned_from_shuffled_labels_is_kept_out_and_rightly_so(project: Path) -> None:
+    broken = Scenario(
+        history=600,
+        arrivals=Arrivals(per_day=200),
+        labels=Labels(delay=0, per_day=120),
+        bad_training=(BadTraining(kind="labels", at=0.5),),
+    )
+    report = loopwright.simulate(project, broken, days=1)
+    assert report.runs == {"refused": 1}
+    assert report.wrong_promotions == report.missed_promotions == 0
+    assert report.days[-1].version == 1
+
+
+def test_a_project_that_has_no_first_version_cannot_be_simulated(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").symlink_to(project / "data")
+    (tmp_path / "demand.py").write_text(MODEL.format(more="").replace("at_most=3.0", "at_most=0.0001"))
+    with pytest.raises(LoopwrightError, match="no first version"):
+        loopwright.simulate(tmp_path, Scenario(history=300), days=1)
+
+
+def test_a_folder_that_is_not_empty_is_left_alone(project: Path) -> None:
+    with pytest.raises(ConflictError, match="not empty"):
+        loopwright.simulate(project, "quiet", keep=project)
+
+
+def test_a_scenario_that_is_not_there_is_named() -> None:
+    with pytest.raises(NotFoundError, match="storm"):
+        loopwright.simulate(None, "storm")
+
+
+def test_the_command_tells_a_world_of_our_own_and_leaves_page_and_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page, kept = tmp_path / "report.html", tmp_path / "kept"
+    words = ["simulate", "--days", "1", "--predictions-per-day", "60", "--output", str(page), "--keep", str(kept)]
+    monkeypatch.setattr(sys, "argv", ["loopwright", *words, "--json"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    told = json.loads(capsys.readouterr().out)
+    assert ended.value.code == 0
+    assert (told["rows"], told["wrong_promotions"], len(told["days"])) == ("synthetic", 0, 1)
+    assert page.read_text().startswith("<!doctype html>")
+    assert (kept / ".loopwright" / "state.db").exists()
+
+
+def test_the_command_lists_the_scenarios(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["loopwright", "simulate", "--list"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "bad-challenger" in capsys.readouterr().out
