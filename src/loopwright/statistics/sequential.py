@@ -142,10 +142,9 @@ def subset_p(values: AnyArray, chosen: AnyArray) -> float:
     x, total = x / scale, total / scale
     if drawn > size / 2:  # as well as: the others' sum is at most so little
         x, drawn = -x, size - drawn
-    bound = _with_replacement(x, drawn, total)
-    if bound < -2:  # the other takes longer, and where this one says little, so does it
-        bound = min(bound, _one_by_one(x, drawn, total))
-    return exp(min(0.0, bound))
+    if total**2 < drawn * (size - drawn) / size * float((x**2).mean()):
+        return 1.0  # within a standard deviation: bounds of this kind say nothing there
+    return exp(min(0.0, _with_replacement(x, drawn, total), _one_by_one(x, drawn, total)))
 
 
 def log_mean(logs: AnyArray) -> Floats:
