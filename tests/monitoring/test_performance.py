@@ -15,9 +15,9 @@ from loopwright.bundle.outputs import task_signature
 from loopwright.bundle.records import Manifest
 from loopwright.core.codec import to_json
 from loopwright.errors import DataError
-from loopwright.outcomes.telling import record_outcomes
 from loopwright.monitoring.performance import performance
 from loopwright.monitoring.records import PerformanceReport
+from loopwright.outcomes.telling import record_outcomes
 from loopwright.traffic.outcomes import Outcome
 from loopwright.traffic.predictions import segment_key
 
