@@ -16,10 +16,12 @@ from loopwright.monitoring.alerting import Alerting
 from loopwright.monitoring.alerts import close_pointless, settle
 from loopwright.monitoring.incidents import Signal
 from loopwright.monitoring.notices import OLD_NEWS
+from loopwright.monitoring.rules import judge_capture
 from loopwright.monitoring.telling import LOG, PATIENCE
 from loopwright.state.engine import State
 from loopwright.state.schema import prepare
 from loopwright.testing.notifier import MemoryNotifier
+from loopwright.traffic.summary import WindowSummary
 
 A_WINDOW = timedelta(minutes=5)
 
@@ -276,3 +278,27 @@ def test_what_opens_shortly_after_a_notice_is_told_together(alerting, happen, st
     clock.sleep(120)
     alerting.tell({LOG: notifier})
     assert notifier.notices[1].title == "demand: 2 alerts (2 opened): quality, volume"
+
+
+def captured(*, rows: int, dropped: int) -> WindowSummary:
+    return WindowSummary(
+        endpoint="demand",
+        revision=1,
+        variant="champion",
+        version=1,
+        start=datetime(2026, 1, 1, tzinfo=UTC),
+        seconds=300.0,
+        requests=rows,
+        rows=rows,
+        dropped=dropped,
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "dropped", "judged", "passed"),
+    [(0, 0, False, True), (1000, 0, True, True), (1000, 10, True, True), (1000, 11, True, False), (1, 1, True, False)],
+)
+def test_more_than_one_capture_lost_in_a_hundred_is_too_many(rows, dropped, judged, passed):
+    verdict = judge_capture(captured(rows=rows, dropped=dropped))
+    assert (verdict.judged, verdict.decision.passed) == (judged, passed)
+    assert f"{dropped} of {rows} rows" in verdict.decision.because()
