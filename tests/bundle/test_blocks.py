@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loopwright.bundle.blocks import Block, matrix_of, rows_of
-from loopwright.bundle.columns import fit_columns
+from loopwright.bundle.columns import Fitter
 from loopwright.bundle.encoding import Encoder
 from loopwright.bundle.outputs import task_signature
 from loopwright.bundle.records import Encoding, FeatureColumn, Input
@@ -47,6 +47,15 @@ def test_an_array_will_do_and_stays_as_it_is(values: list[float]) -> None:
     np.testing.assert_array_equal(flat, before)
 
 
+def test_numbers_become_an_array_that_keeps_what_came_whatever_is_done_to_the_matrix() -> None:
+    block = Block(NAMES, [1, float("inf"), None, True, -2.5, 10**400 // 10**390], 2)
+    matrix = matrix_of(block)
+    assert matrix is not None
+    np.testing.assert_array_equal(matrix, [[1.0, np.nan, np.nan], [1.0, -2.5, 1e10]])
+    matrix[:] = 0
+    np.testing.assert_array_equal(block.flat, [1.0, np.inf, np.nan, 1.0, -2.5, 1e10])
+
+
 def test_a_block_is_a_mapping_of_columns() -> None:
     block = Block(NAMES, [1, 2, 3, 4, 5, 6], 2)
     assert dict(block) == {"a": [1, 4], "b": [2, 5], "c": [3, 6]}
@@ -62,10 +71,10 @@ def test_values_that_do_not_fill_the_rows_are_refused() -> None:
 
 def test_a_block_of_other_columns_is_fitted_by_name() -> None:
     signature = task_signature("regression", [Input(name=name, kind="number") for name in ("c", "a")])
-    assert fit_columns(signature, Block(NAMES, [1, 2, 3], 1)) == {"c": [3], "a": [1]}
+    assert Fitter(signature)(Block(NAMES, [1, 2, 3], 1)) == {"c": [3], "a": [1]}
     same = task_signature("regression", [Input(name=name, kind="number") for name in NAMES])
     block = Block(NAMES, [1, 2, 3], 1)
-    assert fit_columns(same, block) is block
+    assert Fitter(same)(block) is block
 
 
 def refusal(encoder: Encoder, columns: Any) -> str | list[Any]:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from loopwright.bundle.columns import fit_columns
+from loopwright.bundle.columns import Fitter
 from loopwright.bundle.outputs import task_signature
 from loopwright.bundle.records import Input
 from loopwright.errors import RequestError
@@ -15,31 +15,31 @@ SIGNATURE = task_signature(
 
 
 def test_columns_come_in_the_signatures_order_without_what_is_unknown() -> None:
-    fitted = fit_columns(SIGNATURE, {"z": [1, 2, 3], "b": ["x", None], "a": np.array([1.0, 2.0])})
+    fitted = Fitter(SIGNATURE)({"z": [1, 2, 3], "b": ["x", None], "a": np.array([1.0, 2.0])})
     assert list(fitted) == ["a", "b", "c"]
     assert fitted["c"] == [None, None]
 
 
 def test_a_missing_column_is_named_beside_what_came_instead() -> None:
     with pytest.raises(RequestError, match=r"the column 'b' is missing; 'B' is not known"):
-        fit_columns(SIGNATURE, {"a": [1], "B": ["x"]})
+        Fitter(SIGNATURE)({"a": [1], "B": ["x"]})
     with pytest.raises(RequestError, match="the columns 'a', 'b' are missing"):
-        fit_columns(SIGNATURE, {})
+        Fitter(SIGNATURE)({})
 
 
 def test_columns_of_different_lengths_are_refused() -> None:
     with pytest.raises(RequestError, match="not equally long: 'a' has 1, 'b' has 2"):
-        fit_columns(SIGNATURE, {"a": [1], "b": ["x", "y"]})
+        Fitter(SIGNATURE)({"a": [1], "b": ["x", "y"]})
 
 
 def test_a_matrix_is_no_column() -> None:
     with pytest.raises(RequestError, match=r"'b' has the shape \(1, 2\)"):
-        fit_columns(SIGNATURE, {"a": [1], "b": np.zeros((1, 2))})
+        Fitter(SIGNATURE)({"a": [1], "b": np.zeros((1, 2))})
     with pytest.raises(RequestError, match="'b' is not a list"):
-        fit_columns(SIGNATURE, {"a": [1], "b": "x"})  # type: ignore[dict-item]
+        Fitter(SIGNATURE)({"a": [1], "b": "x"})  # type: ignore[dict-item]
 
 
 def test_a_model_of_optional_columns_takes_any_of_them() -> None:
     optional = task_signature("regression", [Input(name=name, kind="number", required=False) for name in "ab"])
-    assert fit_columns(optional, {"b": [1, 2]}) == {"a": [None, None], "b": [1, 2]}
-    assert fit_columns(optional, {"z": [1, 2]}) == {"a": [None, None], "b": [None, None]}
+    assert Fitter(optional)({"b": [1, 2]}) == {"a": [None, None], "b": [1, 2]}
+    assert Fitter(optional)({"z": [1, 2]}) == {"a": [None, None], "b": [None, None]}

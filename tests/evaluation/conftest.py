@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from loopwright.bundle.columns import fit_columns
+from loopwright.bundle.columns import Fitter
 from loopwright.bundle.outputs import OutputShaper, task_signature
 from loopwright.bundle.read import read_manifest
 from loopwright.bundle.records import Encoding, Input, Manifest
@@ -163,7 +163,7 @@ class ScoredBy:
         self.score = score
 
     def predict(self, columns: Any) -> dict[str, Any]:
-        fitted = fit_columns(self.manifest.signature, columns)
+        fitted = Fitter(self.manifest.signature)(columns)
         rows = len(next(iter(fitted.values())))
         return OutputShaper(self.manifest)(self.score({name: np.asarray(one) for name, one in fitted.items()}), rows)
 

@@ -6,7 +6,6 @@ import fcntl
 import importlib
 import logging
 import os
-import socket
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -19,6 +18,7 @@ from typing import IO, TYPE_CHECKING
 from loopwright.bootstrap.door import CLOSE_SECONDS, LOG_BYTES, Door
 from loopwright.bootstrap.platform import Platform
 from loopwright.core.codec import to_json
+from loopwright.core.sockets import free_port
 from loopwright.core.tls import check_certificate
 from loopwright.errors import HostingError, StorageError
 from loopwright.settings import Settings
@@ -221,7 +221,7 @@ def _environment(settings: Settings) -> Mapping[str, str]:
 
 def _is_free(host: str, port: int) -> bool:
     try:
-        _bind(host, port)
+        free_port(host, port)
     except OSError:
         return False
     return True
@@ -230,16 +230,9 @@ def _is_free(host: str, port: int) -> bool:
 def _free_port(host: str, port: int, setting: str) -> int:
     """`port`, or any free one for 0."""
     try:
-        return _bind(host, port)
+        return free_port(host, port)
     except OSError as error:
         raise HostingError(
             f"port {port} on {host} cannot be had ({error.strerror})",
             remedy=f"stop what listens there, or choose another: `{setting}` in loopwright.toml",
         ) from None
-
-
-def _bind(host: str, port: int) -> int:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((host, port))
-        return int(probe.getsockname()[1])

@@ -49,11 +49,6 @@ class Fitter:
         return {name: present.get(name, nothing) for name in self._names}
 
 
-def fit_columns(signature: Signature, columns: Columns) -> Columns:
-    """`Fitter(signature)(columns)`, for those who ask once."""
-    return Fitter(signature)(columns)
-
-
 def _all_lists_alike(values: Collection[Any]) -> bool:
     """Whether all are lists of the same length: what most requests hold, told without a look at each by name."""
     return set(map(type, values)) == {list} and len(set(map(len, values))) == 1

@@ -94,11 +94,9 @@ class Encoder:
             lists: list[Any] = [columns[name] for name in self._names]
             if set(map(type, lists)) != {list} or set(map(len, lists)) != {rows}:
                 return None
-            if self._all_numbers:
-                flat = np.array(list(chain.from_iterable(lists)), dtype=np.float64)
-            else:
-                made = [column.few(values) for column, values in zip(self._columns, lists, strict=True)]
-                flat = np.array(list(chain.from_iterable(made)), dtype=np.float64)
+            if not self._all_numbers:
+                lists = [column.few(values) for column, values in zip(self._columns, lists, strict=True)]
+            flat = np.array(list(chain.from_iterable(lists)), dtype=np.float64)
         except (KeyError, ValueError, TypeError, OverflowError):
             return None
         if flat.shape != (self.width * rows,):

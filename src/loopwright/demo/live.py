@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +9,7 @@ from typing import TypeVar
 
 from loopwright.bootstrap.platform import Platform
 from loopwright.bootstrap.up import Up
+from loopwright.core.sockets import free_port
 from loopwright.errors import LoopwrightError
 from loopwright.rollout.records import Rollout
 from loopwright.runs.records import ENDED, StageRecord
@@ -100,11 +100,7 @@ def free_ports() -> dict[str, float]:
 
 
 def _free_port(usual: int) -> int:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", usual))
-        except OSError:
-            with socket.socket() as other:
-                other.bind(("127.0.0.1", 0))
-                return int(other.getsockname()[1])
-        return usual
+    try:
+        return free_port(port=usual)
+    except OSError:
+        return free_port()

@@ -27,6 +27,7 @@ from loopwright.serving.recorder import Recorder
 from loopwright.serving.shadows import Shadows
 from loopwright.serving.spool import Spool
 from loopwright.serving.summaries import Windows
+from loopwright.serving.threads import short_turns
 from loopwright.serving.totals import Totals
 from loopwright.traffic.predictions import segment_key
 from loopwright.traffic.status import ServerStatus, status_key
@@ -239,7 +240,8 @@ class Background:
             said = ""
             while not self._stopping.wait(seconds):
                 try:
-                    act()
+                    with short_turns:
+                        act()
                     said = ""
                 except LoopwrightError as error:
                     if said != str(error):  # a store that stays away is told once

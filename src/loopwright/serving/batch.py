@@ -191,11 +191,19 @@ def _blocks(records: Sequence[Served], names: tuple[str, ...]) -> dict[str, Valu
     """Columns of records that are blocks of these names: row after row, as they stand."""
     runs = [record.columns.flat for record in records if isinstance(record.columns, Block)]
     try:
-        flat: NDArray[Any] = np.fromiter(chain.from_iterable(runs), np.float64)
+        flat: NDArray[Any] = np.concatenate([_vector(run) for run in runs])
     except (TypeError, ValueError, OverflowError):
         flat = _numeric(np.fromiter(chain.from_iterable(runs), np.object_))
     columns = flat.reshape(-1, len(names)).T
     return dict(zip(names, columns if flat.dtype != np.object_ else columns.tolist(), strict=True))
+
+
+def _vector(values: Values) -> NDArray[np.float64]:
+    """Raises `TypeError`, `ValueError` or `OverflowError` where a value is no number."""
+    vector = np.asarray(values, dtype=np.float64)
+    if vector.ndim != 1:
+        raise ValueError("a value is a list")
+    return vector
 
 
 def _flat(records: Sequence[Served], names: Sequence[str], dtype: Any) -> NDArray[Any]:

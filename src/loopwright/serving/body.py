@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from loopwright.errors import HostingError, RequestError
-from loopwright.serving.rsgi import HTTPProtocol, Scope
+from loopwright.serving.rsgi import Headers, HTTPProtocol
 
 SMALL = 64 * 1024
 """Bodies up to this size are not counted: all that can be read at once are few bytes together."""
@@ -34,13 +34,13 @@ class Bodies:
         self._late: set[asyncio.Task[Any]] = set()
         self._held = 0
 
-    async def read(self, scope: Scope, proto: HTTPProtocol) -> bytes:
+    async def read(self, headers: Headers, proto: HTTPProtocol) -> bytes:
         """The body's bytes. Raises `BodyTooLargeError` before more than the limit is in memory, `SlowBodyError`,
         `RequestError` where it is cut off, and `HostingError` where too many large ones are in memory.
         """
         task = asyncio.current_task()
         assert task is not None, "requests are answered in tasks"
-        declared = scope.headers.get("content-length")
+        declared = headers.get("content-length")
         size = self.limit if declared is None else int(declared)  # the HTTP library has refused what is no number
         if size > self.limit:
             raise self._too_large()

@@ -39,9 +39,9 @@ def unpacked(body: bytes, coding: str, limit: int) -> bytes:
     return data
 
 
-def packed(body: bytes, accepted: str) -> tuple[bytes, str | None]:
+def packed(body: bytes, accepted: str | None) -> tuple[bytes, str | None]:
     """The body in a coding that is accepted, and its name; as it is, and None, where none is or it would not pay."""
-    if len(body) < WORTH:
+    if len(body) < WORTH or not accepted:
         return body, None
     for part in accepted.lower().split(","):
         name, _, weight = part.partition(";")

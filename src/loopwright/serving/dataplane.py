@@ -183,6 +183,11 @@ def error_kind(error: LoopwrightError) -> str:
     return "overload" if isinstance(error, HostingError) else "model"
 
 
+def error_text(error: LoopwrightError) -> str:
+    """What clients are told: what is wrong, and the remedy where there is one."""
+    return f"{error.message}: {error.remedy}" if error.remedy else error.message
+
+
 def _tell(span: Span, endpoint: LiveEndpoint, live: LiveVariant | None, **facts: str | int) -> None:
     facts["endpoint"] = endpoint.revision.endpoint
     if live is not None:

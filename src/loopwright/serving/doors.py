@@ -20,21 +20,21 @@ from loopwright.serving.background import Status
 from loopwright.serving.batching import DeadlineError, OverloadError
 from loopwright.serving.body import Bodies, BodyTooLargeError, SlowBodyError
 from loopwright.serving.colleagues import Colleagues
-from loopwright.serving.compression import WORTH, UnsupportedMediaError, packed, unpacked
-from loopwright.serving.dataplane import Answer, Call, Dataplane, error_kind
+from loopwright.serving.compression import UnsupportedMediaError, packed, unpacked
+from loopwright.serving.dataplane import Answer, Call, Dataplane, error_kind, error_text
 from loopwright.serving.endpoints import Endpoints, LiveEndpoint
 from loopwright.serving.invocations import decode_rows, encode_rows
 from loopwright.serving.logs import log_refusal
 from loopwright.serving.metrics import CONTENT_TYPE
 from loopwright.serving.openapi import openapi_json
 from loopwright.serving.outcomes import OutcomesTold
-from loopwright.serving.rsgi import HTTPProtocol, ProtocolClosed, Scope
+from loopwright.serving.rsgi import Headers, HTTPProtocol, ProtocolClosed, Scope
 from loopwright.serving.tabular import Rows, shown
 from loopwright.serving.tokens import Tokens
 
 log = logging.getLogger("loopwright.serving")
 
-Headers = list[tuple[str, str]]
+ReplyHeaders = list[tuple[str, str]]
 
 
 @dataclass(slots=True)
@@ -42,12 +42,12 @@ class Reply:
     """An answer's status, headers and bytes."""
 
     status: int
-    headers: Headers
+    headers: ReplyHeaders
     body: bytes
 
 
-Infer = Callable[[Scope, Call, HTTPProtocol], Awaitable[Reply]]
-"""Answers a request to an endpoint."""
+Infer = Callable[[Headers, Call, HTTPProtocol], Awaitable[Reply]]
+"""Answers a request to an endpoint. Headers are asked of granian once: each time they are copied."""
 
 
 class Doors:
@@ -122,14 +122,14 @@ class Doors:
         health = self._health.get(path)
         if health is not None:
             return health() if scope.method == "GET" else _not_allowed(scope, "GET")
-        parts = path.split("/")
+        parts, headers = path.split("/"), scope.headers
         if self._tokens is not None and not self._tokens.allow(
-            scope.headers.get("authorization"), self._asked(parts, scope)
+            headers.get("authorization"), self._asked(parts, headers)
         ):
             return _json(
                 401, {"error": "a bearer token is required", "kind": "request"}, ("www-authenticate", "Bearer")
             )
-        infer = self._inference(parts, scope, began)
+        infer = self._inference(parts, headers, began)
         if infer is not None:
             return await infer(proto) if scope.method == "POST" else _not_allowed(scope, "POST")
         page = self._pages.get(path) or self._model_page(parts)
@@ -138,26 +138,26 @@ class Doors:
         return page() if scope.method == "GET" else _not_allowed(scope, "GET")
 
     def _inference(
-        self, parts: list[str], scope: Scope, began: float
+        self, parts: list[str], headers: Headers, began: float
     ) -> Callable[[HTTPProtocol], Awaitable[Reply]] | None:
         match parts:
             case ["", "v2", "models", name, "infer"]:
-                return partial(self._to_infer, scope, Call(name, began))
+                return partial(self._to_infer, headers, Call(name, began))
             case ["", "v2", "models", name, "versions", number, "infer"]:
-                return partial(self._to_infer, scope, Call(name, began, version=number))
+                return partial(self._to_infer, headers, Call(name, began, version=number))
             case ["", "endpoints", name, "invocations"]:
-                return partial(self._to_invoke, scope, Call(name, began))
+                return partial(self._to_invoke, headers, Call(name, began))
             case ["", "endpoints", name, "outcomes"]:
-                return partial(self._outcomes, scope, name)
+                return partial(self._outcomes, headers, name)
             case ["", "invocations"]:
-                return partial(self._to_invoke, scope, Call(scope.headers.get("x-loopwright-endpoint"), began))
+                return partial(self._to_invoke, headers, Call(headers.get("x-loopwright-endpoint"), began))
         return None
 
-    async def _traced(self, tracing: Tracing, infer: Infer, scope: Scope, call: Call, proto: HTTPProtocol) -> Reply:
-        headers, fault = scope.headers, "server"
+    async def _traced(self, tracing: Tracing, infer: Infer, headers: Headers, call: Call, proto: HTTPProtocol) -> Reply:
+        fault = "server"
         call.span = span = tracing.begin(call.endpoint, headers.get("traceparent"), headers.get("tracestate"))
         try:
-            reply = await infer(scope, call, proto)
+            reply = await infer(headers, call, proto)
             fault = ""
         except LoopwrightError as error:
             reply, fault = _refusal(error), error_kind(error)
@@ -166,11 +166,11 @@ class Doors:
         reply.headers.append(("traceparent", span.traceparent))
         return reply
 
-    async def _infer(self, scope: Scope, call: Call, proto: HTTPProtocol) -> Reply:
+    async def _infer(self, headers: Headers, call: Call, proto: HTTPProtocol) -> Reply:
         """Open Inference Protocol v2."""
-        body = await self._body(scope, proto, call)
-        _surround(call, scope)
-        said_length = scope.headers.get("inference-header-content-length")
+        body = await self._body(headers, proto, call)
+        _surround(call, headers)
+        said_length = headers.get("inference-header-content-length")
         request = _NO_REQUEST
 
         def read(endpoint: LiveEndpoint) -> tuple[Rows, str | None]:
@@ -183,74 +183,74 @@ class Doors:
         encoded, json_length = protocol_v2.encode_response(
             call.endpoint or "", answer.prediction_id, answer.live, answer.outputs, request
         )
-        headers = _headers(answer, "application/json" if json_length is None else "application/octet-stream")
+        sent = _headers(answer, "application/json" if json_length is None else "application/octet-stream")
         if json_length is not None:
-            headers.append((protocol_v2.JSON_LENGTH.lower(), str(json_length)))
-        return _packed(scope, headers, encoded)
+            sent.append((protocol_v2.JSON_LENGTH.lower(), str(json_length)))
+        return _packed(headers, sent, encoded)
 
-    async def _invoke(self, scope: Scope, call: Call, proto: HTTPProtocol) -> Reply:
+    async def _invoke(self, headers: Headers, call: Call, proto: HTTPProtocol) -> Reply:
         """SageMaker and MLflow scoring."""
-        body = await self._body(scope, proto, call)
-        _surround(call, scope)
-        sagemaker.read_headers(scope.headers, call)
+        body = await self._body(headers, proto, call)
+        _surround(call, headers)
+        sagemaker.read_headers(headers, call)
         attributes: str | None = None
-        content_type = scope.headers.get("content-type") or ""
+        content_type = headers.get("content-type") or ""
 
         def read(endpoint: LiveEndpoint) -> tuple[Rows, str | None]:
             nonlocal attributes
-            attributes = sagemaker.attributes(scope.headers)
+            attributes = sagemaker.attributes(headers)
             limits = {"max_rows": self._plane.max_rows, "max_bytes": self._bodies.limit}
             return decode_rows(body, content_type, endpoint.signature, **limits), None
 
         answer = await self._plane.infer(call, read)
-        accept = scope.headers.get("accept") or ""
+        accept = headers.get("accept") or ""
         kind, encoded = encode_rows(answer.outputs, accept)
-        headers = _headers(answer, kind)
-        headers.append((sagemaker.INVOKED, answer.live.variant.name))
+        sent = _headers(answer, kind)
+        sent.append((sagemaker.INVOKED, answer.live.variant.name))
         if attributes is not None:
-            headers.append((sagemaker.ATTRIBUTES, attributes))
-        return _packed(scope, headers, encoded)
+            sent.append((sagemaker.ATTRIBUTES, attributes))
+        return _packed(headers, sent, encoded)
 
-    async def _outcomes(self, scope: Scope, name: str, proto: HTTPProtocol) -> Reply:
+    async def _outcomes(self, headers: Headers, name: str, proto: HTTPProtocol) -> Reply:
         """Ground truth: 202, since it lies in the store a moment later."""
         if self._tell is None:
             raise NotFoundError("this server has no store to keep outcomes in", remedy="name one when it is started")
         endpoint = self._plane.endpoint(name).revision.endpoint
-        body = await self._read(scope, proto)
-        kind = scope.headers.get("content-type") or ""
+        body = await self._read(headers, proto)
+        kind = headers.get("content-type") or ""
         told = await asyncio.get_running_loop().run_in_executor(None, self._tell, endpoint, body, kind)
         if told.kept == 0:
             return _json(400, {"error": told.errors[0], "kind": "request", **asdict(told)})
         return _json(202, asdict(told))
 
-    async def _body(self, scope: Scope, proto: HTTPProtocol, call: Call) -> bytes:
+    async def _body(self, headers: Headers, proto: HTTPProtocol, call: Call) -> bytes:
         call.gone = proto.client_disconnect
         try:
-            if (allowed := scope.headers.get("x-request-timeout-ms")) is not None:
+            if (allowed := headers.get("x-request-timeout-ms")) is not None:
                 call.deadline = call.began + _milliseconds(allowed) / 1000
-            body = await self._read(scope, proto)
+            body = await self._read(headers, proto)
             call.size = len(body)
             return body
         except LoopwrightError as error:
             self._plane.refused(call, error)
             raise
 
-    async def _read(self, scope: Scope, proto: HTTPProtocol) -> bytes:
+    async def _read(self, headers: Headers, proto: HTTPProtocol) -> bytes:
         """The request's body, unpacked where it was compressed."""
-        body = await self._bodies.read(scope, proto)
-        if coding := scope.headers.get("content-encoding"):
+        body = await self._bodies.read(headers, proto)
+        if coding := headers.get("content-encoding"):
             body = unpacked(body, coding, self._bodies.limit)
             self._bodies.hold(len(body))
         return body
 
-    def _asked(self, parts: list[str], scope: Scope) -> str | None:
+    def _asked(self, parts: list[str], headers: Headers) -> str | None:
         """The endpoint that is asked; None for the server itself."""
         match parts:
             case ["", "endpoints", name, *_] | ["", "v2", "models", name, *_]:
                 return name
             case ["", "invocations"]:
                 live = self._endpoints.live
-                return scope.headers.get("x-loopwright-endpoint") or (next(iter(live)) if len(live) == 1 else None)
+                return headers.get("x-loopwright-endpoint") or (next(iter(live)) if len(live) == 1 else None)
         return None
 
     def _model_page(self, parts: list[str]) -> Callable[[], Reply] | None:
@@ -299,8 +299,7 @@ class Doors:
         return Reply(200, [("content-type", CONTENT_TYPE)], self._colleagues.prometheus(self._server).encode())
 
 
-def _surround(call: Call, scope: Scope) -> None:
-    headers = scope.headers
+def _surround(call: Call, headers: Headers) -> None:
     call.key = headers.get("x-loopwright-key")
     call.variant = headers.get("x-loopwright-variant")
     call.prediction_id = headers.get("x-loopwright-prediction-id")
@@ -314,28 +313,26 @@ def _milliseconds(said: str) -> int:
     return int(said)
 
 
-def _headers(answer: Answer, content_type: str) -> Headers:
+def _headers(answer: Answer, content_type: str) -> ReplyHeaders:
     return [
         ("content-type", content_type),
         ("x-loopwright-prediction-id", answer.prediction_id),
         ("x-loopwright-variant", answer.live.variant.name),
-        ("x-loopwright-version", str(answer.live.variant.version)),
+        ("x-loopwright-version", answer.live.number),
     ]
 
 
-def _packed(scope: Scope, headers: Headers, body: bytes) -> Reply:
+def _packed(headers: Headers, sent: ReplyHeaders, body: bytes) -> Reply:
     """An answer, compressed where the client takes that and it pays."""
-    if len(body) >= WORTH and (accepted := scope.headers.get("accept-encoding")):
-        body, coding = packed(body, accepted)
-        if coding is not None:
-            headers.append(("content-encoding", coding))
-    return Reply(200, headers, body)
+    body, coding = packed(body, headers.get("accept-encoding"))
+    if coding is not None:
+        sent.append(("content-encoding", coding))
+    return Reply(200, sent, body)
 
 
 def _refusal(error: LoopwrightError) -> Reply:
     """The error in the shape that both protocols have. A model that fails at these rows is a 422, never a 500."""
-    text = f"{error.message}: {error.remedy}" if error.remedy else error.message
-    body = {"error": text, "kind": error_kind(error)}
+    body = {"error": error_text(error), "kind": error_kind(error)}
     if isinstance(error, BodyTooLargeError):
         return _json(413, body, ("connection", "close"))
     if isinstance(error, SlowBodyError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from loopwright.bundle.records import Signature
 from loopwright.core.ids import NAME
@@ -30,12 +30,22 @@ BACK = 10
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LiveVariant:
-    """A variant in force, with its model in memory, and the shadows that get a copy of what it answers."""
+    """A variant in force, with its model in memory, and the shadows that get a copy of what it answers.
+
+    `number` and `parameters` are what answers say of it: its version, and which variant of which revision it is.
+    """
 
     revision: EndpointRevision
     variant: Variant
     model: LoadedModel
     shadows: tuple[LiveVariant, ...] = ()
+    number: str = field(init=False)
+    parameters: dict[str, str | int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "number", str(self.variant.version))
+        parameters = {"variant": self.variant.name, "revision": self.revision.number}
+        object.__setattr__(self, "parameters", parameters)
 
     def known(self, columns: Columns) -> Columns:
         """The columns that mean something here: the model's, its key, and what makes requests sticky."""
@@ -86,7 +96,7 @@ class LiveEndpoint:
     def version(self, number: str) -> LiveVariant:
         """The variant that serves this model version. Raises `NotFoundError`."""
         for one in self.variants:
-            if str(one.variant.version) == number:
+            if one.number == number:
                 return one
         have = ", ".join(str(one.variant.version) for one in self.variants)
         raise NotFoundError(

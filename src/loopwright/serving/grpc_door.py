@@ -17,7 +17,7 @@ from loopwright.errors import HostingError, LoopwrightError, NotFoundError, Requ
 from loopwright.ports.tracing import Tracing
 from loopwright.serving import protocol_v2
 from loopwright.serving.batching import DeadlineError, OverloadError
-from loopwright.serving.dataplane import Answer, Call, Dataplane, error_kind
+from loopwright.serving.dataplane import Answer, Call, Dataplane, error_kind, error_text
 from loopwright.serving.endpoints import Endpoints, LiveEndpoint
 from loopwright.serving.grpc_messages import SERVICE, answer_of, make, parse, request_of
 from loopwright.serving.logs import log_refusal
@@ -185,7 +185,7 @@ async def _answered(name: str, act: Callable[[bytes, Any], Awaitable[bytes]], da
         return await act(data, context)
     except LoopwrightError as error:
         status = next(status for kind, status in _STATUSES if isinstance(error, kind))
-        details = f"{error.message}: {error.remedy}" if error.remedy else error.message
+        details = error_text(error)
         said = _metadata(context)
         log_refusal(
             "gRPC",
@@ -220,7 +220,7 @@ def _trailing(call: Call, answer: Answer) -> tuple[tuple[str, str], ...]:
     told = (
         ("x-loopwright-prediction-id", answer.prediction_id),
         ("x-loopwright-variant", answer.live.variant.name),
-        ("x-loopwright-version", str(answer.live.variant.version)),
+        ("x-loopwright-version", answer.live.number),
     )
     return told if call.span is None else (*told, ("traceparent", call.span.traceparent))
 

@@ -65,7 +65,7 @@ def answer_of(message: Any, answer: Answer) -> bytes:
     outputs = {name: answer.outputs[name] for name in wanted if name in answer.outputs}
     raw = bool(message.raw_input_contents)
     made = MESSAGES["inference.ModelInferResponse"](
-        model_name=message.model_name, model_version=str(live.variant.version), id=answer.prediction_id
+        model_name=message.model_name, model_version=live.number, id=answer.prediction_id
     )
     made.parameters["variant"].string_param = live.variant.name
     made.parameters["revision"].int64_param = live.revision.number

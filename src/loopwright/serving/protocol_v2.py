@@ -97,7 +97,7 @@ def request_rows(request: InferenceRequest, names: tuple[str, ...]) -> Rows:
     if not request.inputs:
         raise RequestError("the request has no input tensors", remedy=f"send one for each of {', '.join(names)}")
     first = request.inputs[0]
-    if len(request.inputs) == 1 and len(first.shape) == 2 and (first.name not in names or first.shape[1] != 1):
+    if len(request.inputs) == 1 and len(first.shape) == 2 and (first.shape[1] != 1 or first.name not in names):
         return _matrix(first, names)
     columns: dict[str, Any] = {}
     for tensor in request.inputs:
@@ -144,9 +144,9 @@ def encode_response(
     head = orjson.dumps(
         {
             "model_name": model,
-            "model_version": str(live.variant.version),
+            "model_version": live.number,
             "id": request_id,
-            "parameters": {"variant": live.variant.name, "revision": live.revision.number},
+            "parameters": live.parameters,
             "outputs": [_tensor(name, outputs[name], raw.get(name)) for name in names],
         },
         option=orjson.OPT_SERIALIZE_NUMPY,
@@ -199,10 +199,12 @@ def _attach(tensors: Sequence[Tensor], raw: memoryview) -> None:
 
 
 def _matrix(tensor: Tensor, names: tuple[str, ...]) -> Rows:
-    width = len(names)
+    width, rows, data = len(names), tensor.shape[0], tensor.data
     if tensor.shape[1] != width:
         raise _misshaped(tensor, f"[n, {width}]: {', '.join(names)}")
-    values, rows = _flat(tensor), tensor.shape[0]
+    if rows == 1 and type(data) is list and len(data) == width and type(data[0]) is not list:
+        return Rows(Block(names, data, 1), 1)
+    values = _flat(tensor)
     if rows > FEW and tensor.datatype in _FLOATS:
         with suppress(ValueError, TypeError, OverflowError):  # what is no number is found by name, further on
             array = np.asarray(values, dtype=np.float64)
@@ -264,7 +266,7 @@ def _tensor(name: str, values: NDArray[np.generic], raw: bytes | None) -> dict[s
     if raw is not None:
         tensor["parameters"] = {"binary_data_size": len(raw)}
     elif values.size <= _FEW_VALUES or values.dtype.kind not in "fiub":
-        tensor["data"] = values.ravel().tolist()
+        tensor["data"] = (values if values.ndim == 1 else values.ravel()).tolist()
     else:
         tensor["data"] = np.ascontiguousarray(values.reshape(-1))
     return tensor

@@ -18,7 +18,6 @@ GATHERED = 32
 """So many records are put together where they are added, which holds up the next request for a third of a millisecond.
 If a thread did it once a second, it would contend for the interpreter with every request for as long as it took."""
 
-
 FEW_ROWS = 8 * GATHERED
 """More rows than these are put together in the background: it would take too long here."""
 

@@ -19,6 +19,7 @@ from granian.constants import HTTPModes, Interfaces, SSLProtocols
 from granian.http import HTTP1Settings
 from granian.server.mp import MPServer
 
+from loopwright.core.sockets import free_port
 from loopwright.errors import HostingError, LoopwrightError
 from loopwright.serving.colleagues import meeting_place
 from loopwright.serving.logs import set_log_format
@@ -218,12 +219,8 @@ def _addresses(options: ServerOptions) -> Iterator[str]:
 
 def _free_port(host: str, port: int, setting: str = "inference_port") -> int:
     """`port`, or any free one for 0. Workers share the port among themselves, so it is tried here, unshared."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, port))
-            return int(probe.getsockname()[1])
+        return free_port(host, port)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         raise HostingError(

@@ -19,7 +19,7 @@ FEW = 16
 """Up to as many rows travel in lists, as calls into NumPy cost more than their values; more may come in arrays."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Rows:
     """`count` rows by column; every column holds `count` values, and all are lists or all are arrays."""
 

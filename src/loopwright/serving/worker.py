@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -148,12 +147,11 @@ class Worker:
         gc.collect()
         gc.freeze()
         gc.set_threshold(100_000, 20, 100)
-        # The writer thread would keep a request waiting for the usual 5 ms.
-        sys.setswitchinterval(0.0001)
         self._heart.start(loop)
 
-    async def __rsgi__(self, scope: Scope, proto: HTTPProtocol) -> None:
-        await self._doors(scope, proto)
+    @property
+    def __rsgi__(self) -> Callable[[Scope, HTTPProtocol], Awaitable[None]]:
+        return self._doors.__call__
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._door is not None:

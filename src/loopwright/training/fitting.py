@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import traceback
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from loopwright.bundle.modules import as_model
 from loopwright.bundle.outputs import class_scores
+from loopwright.core.cores import available_cores
 from loopwright.declare import Model, TaskName
 from loopwright.errors import LoopwrightError, TrainingError
 from loopwright.training.material import TrainData
@@ -64,7 +64,7 @@ def threads(cells: int) -> int:
     """
     if cells < FEW_CELLS:
         return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return available_cores()
 
 
 def make_fit(model: Model, data: TrainData, *, rounds: int | None = None) -> Fit:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -17,6 +16,7 @@ import httpx
 
 from loopwright.adapters.obstore.storage import open_storage
 from loopwright.core.clock import Clock, SystemClock
+from loopwright.core.sockets import free_port
 from loopwright.core.tls import trusting
 from loopwright.errors import HostingError
 from loopwright.traffic.records import revision_digest, revisions_folder
@@ -89,7 +89,7 @@ class LocalHosting:
 
     @contextmanager
     def _started(self, endpoint: str, digest: str) -> Iterator[httpx.Client]:
-        port = _free_port()
+        port = free_port()
         command = [sys.executable, "-m", "loopwright.bootstrap.server", "--storage", self._storage_url]
         command += ["--endpoint", endpoint, "--port", str(port), "--spool", str(self._spool), "--with-parent"]
         # Clients of this server are on this machine and have no token to show.
@@ -146,12 +146,6 @@ def _ask(client: httpx.Client) -> dict[str, Any] | None:
 def _tail(log: IO[bytes]) -> str:
     log.seek(0)
     return log.read().decode(errors="replace").strip()[-1000:] or "it said nothing"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 _PAUSE = 0.05
