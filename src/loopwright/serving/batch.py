@@ -17,7 +17,7 @@ from loopwright.bundle.blocks import Block
 from loopwright.serving.endpoints import LiveVariant
 from loopwright.serving.router import place
 from loopwright.serving.served import Served
-from loopwright.serving.tabular import Values, first_key, key_text
+from loopwright.serving.tabular import Values, key_text
 from loopwright.serving.typed import gathered
 
 
@@ -25,8 +25,8 @@ from loopwright.serving.typed import gathered
 class Batch:
     """One variant's answered requests: `ids`, `at`, `counts` (how many rows) and `latencies` (ms) by request; `keys`,
     `columns` (the model's inputs, as they came) and `outputs` by row. `keys` are what outcomes are joined by. `weight`
-    is what the records took in their buffer. `units` say by what each request was routed, where requests have keys and
-    variants share the traffic: what comes of one key is one piece of evidence, however often it asks.
+    is what the records took in their buffer. `units` say by what each request was routed, as it came,
+    where requests have keys and variants share the traffic: what comes of one key is one piece of evidence.
     """
 
     live: LiveVariant
@@ -38,7 +38,7 @@ class Batch:
     columns: Mapping[str, Values]
     outputs: Mapping[str, NDArray[np.generic]]
     weight: int = 0
-    units: Sequence[str] = ()
+    units: Sequence[Any] = ()
 
     @property
     def requests(self) -> int:
@@ -117,14 +117,15 @@ def _gathered(live: LiveVariant, records: Sequence[Served], long: bool) -> Batch
     )
 
 
-def _units(live: LiveVariant, records: Sequence[Served]) -> Sequence[str]:
+def _units(live: LiveVariant, records: Sequence[Served]) -> Sequence[Any]:
+    """The keys as they came: what text they are is found in the background."""
     sticky = live.revision.sticky_by
     if sticky is None:
         return [one.key or one.prediction_id for one in records] if any(one.key for one in records) else ()
-    return [one.key or first_key(one.columns, sticky) or one.prediction_id for one in records]
+    return [one.key or one.columns.get(sticky, _NONE)[0] for one in records]
 
 
-def _joined_units(batches: Sequence[Batch]) -> Sequence[str]:
+def _joined_units(batches: Sequence[Batch]) -> Sequence[Any]:
     """Where some have units, those that have none had no keys: each of their requests is one of its own."""
     if not any(one.units for one in batches):
         return ()
@@ -231,3 +232,6 @@ def _numeric(flat: NDArray[np.object_]) -> NDArray[Any]:
         return flat.astype(np.float64)
     except (TypeError, ValueError, OverflowError):
         return flat
+
+
+_NONE = (None,)

@@ -16,7 +16,7 @@ from loopwright.serving.batch import Batch
 from loopwright.serving.endpoints import LiveVariant
 from loopwright.serving.router import slot
 from loopwright.serving.served import Failed
-from loopwright.serving.tabular import Values
+from loopwright.serving.tabular import Values, text_of
 from loopwright.serving.typed import as_numbers, as_texts
 from loopwright.traffic.predictions import INPUT, OUTPUT
 from loopwright.traffic.summary import LATENCY_EDGES_MS, ColumnCounts, WindowSummary, slot_counts
@@ -111,8 +111,9 @@ class _Window:
             counts.add(_values(batch, name))
         if batch.units:
             limit = batch.live.revision.slow_ms or math.inf
-            for unit, slow in zip(batch.units, (batch.latencies > limit).tolist(), strict=True):
-                self.count_slot(slot(batch.live.revision.endpoint, unit), slow=slow)
+            slow = (batch.latencies > limit).tolist()
+            for unit, request, late in zip(batch.units, batch.ids, slow, strict=True):
+                self.count_slot(slot(batch.live.revision.endpoint, text_of(unit) or request), slow=late)
 
     def count_slot(self, place: int, *, requests: int = 1, failed: int = 0, slow: int = 0) -> None:
         counts = self.slots.get(place)

@@ -95,8 +95,12 @@ def first_key(columns: Mapping[str, Values], name: str | None) -> str | None:
     column = columns.get(name) if name else None
     if column is None or len(column) == 0:
         return None
-    first = column[0]
-    return key_text(first.item() if isinstance(first, np.generic) else first)
+    return text_of(column[0])
+
+
+def text_of(value: Any) -> str | None:
+    """A key as text, also where it stands in an array."""
+    return key_text(value.item() if isinstance(value, np.generic) else value)
 
 
 def _alike(records: Sequence[dict[str, Any]]) -> dict[str, Values] | None:
