@@ -65,9 +65,9 @@ def spread(influence: Floats, dependence: Dependence) -> Spread | None:
     Units that are independent: the jackknife over units (MacKinnon, Nielsen & Webb, 2023, "Cluster-robust inference",
     CV3), each with its share of rows as its leverage. Units in order: the mean of squared cosine sums of the lowest
     frequencies (Lazarus, Lewis, Stock & Watson, 2018, "HAR inference", EWC). Their number is 0.4 units ** (2/3), and
-    fewer where the first autocorrelation r says that the spectrum would fall by more than 2 % over them, were it that
-    of an AR(1). Freedom falls further with the kurtosis of the units' sums (Satterthwaite, 1946): a variance
-    that rests on few rows, as that of the rarer class does, is known badly.
+    fewer where the first autocorrelation, with its standard error on top, says that the spectrum would fall by more
+    than 1 % over them, were it that of an AR(1). Freedom falls further with the kurtosis of the units' sums
+    (Satterthwaite, 1946): a variance that rests on few rows, as that of the rarer class does, is known badly.
     """
     if dependence.units < (FEWEST_MOMENTS if dependence.ordered else 2):
         return None
@@ -107,8 +107,9 @@ def _freedom(sums: Floats) -> float:
 def _frequencies(sums: Floats) -> int:
     total = float((sums**2).sum())
     alike = max(0.0, float((sums[1:] * sums[:-1]).sum())) / total if total else 0.0
+    alike = min(1.0, alike + 1 / sqrt(len(sums)))
     most: float = 0.4 * len(sums) ** (2 / 3)
-    flat = len(sums) * (1 - alike) / pi * sqrt(0.06 / alike) if alike else most
+    flat = len(sums) * (1 - alike) / pi * sqrt(0.03 / alike)
     return max(4, min(ceil(most), int(flat)))
 
 
