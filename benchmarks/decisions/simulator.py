@@ -29,9 +29,9 @@ def measure(effort: Effort) -> Iterator[Figure]:
     if effort.data is None:
         yield left_out(PART, "real rows, replayed", "no folder of data sets (--data)")
         return
-    yield from replayed("bike_demand", "bikes, hourly, 2012 after 2011", effort, days=14 if effort.quick else 365)
+    yield from replayed("bike_demand", "bikes, hourly, the last half of 2012", effort, days=14 if effort.quick else 184)
     if not effort.quick:
-        yield from replayed("flights", f"flights of 2013, one in {FLIGHTS_EVERY}", effort, days=240)
+        yield from replayed("flights", f"flights of 2013, one in {FLIGHTS_EVERY}", effort, days=120)
 
 
 def speed(effort: Effort) -> Iterator[Figure]:

@@ -45,7 +45,7 @@ from loopwright.traffic.outcomes import Outcome, encode_outcomes, outcomes_key
 RUN_SECONDS = 600.0
 """How long a run takes, on the clock of the simulation."""
 
-STEP_HOURS = 4
+STEP_HOURS = 6
 """How often the platform beats, in hours, while no rollout is under way; then it does every hour. Looking is what takes
 a simulation most of its time, and seconds, as in real life, would make days of months."""
 
@@ -120,6 +120,7 @@ class _Simulation:
         self.worker = Worker(self.lab)
         self.lab.journal.submit(self.lab.model.name, cause="the simulation begins", actor="simulation")
         run = self.worker.work()
+        self._approve()
         champion = self.lab.rollouts.champion(self.lab.model.name)
         if run is None or champion is None:
             said = f"{run.status}: {run.summary}" if run else "not begun"
@@ -163,6 +164,7 @@ class _Simulation:
                 failed += answered.failed
             hour = min(until, 24)
             self._beat(day + hour / 24)
+        self.traffic.capture()
         self.predictions, self.failed = self.predictions + len(ids), self.failed + failed
         self._remember(day, made, ids)
         self._look_back(day, made, asked, np.concatenate(scores) if scores else np.zeros(0), failed)
@@ -178,10 +180,17 @@ class _Simulation:
             self.lab.clock.sleep(RUN_SECONDS)
             self._tell_run(run)
             beat.done += self.worker.tick().done or ["a run"]
+        self._approve()
         if beat.done or self.rolling:
             self._tell_rollouts()
         self._tell_champion()
         self.rolling = self.lab.rollouts.active(self.lab.model.name) is not None
+
+    def _approve(self) -> None:
+        """The person whom a gate may ask says yes, at once."""
+        waiting = self.lab.rollouts.active(self.lab.model.name)
+        if waiting is not None and waiting.status == "awaiting_approval":
+            self.lab.rollouts.approve(waiting.id, actor="simulation")
 
     def _hours(self) -> int:
         """How often the platform looks: a window of drift is judged soon after it closed, however short it is."""

@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from loopwright.declare import METRICS, Declaration, Drift, Gate, Model, NewData, TaskName
+from loopwright.declare import METRICS, Decay, Declaration, Drift, Gate, Model, NewData, TaskName
 
-ROWS = 30_000
+ROWS = 50_000
 """So many rows are drawn from."""
 
-TRIGGERS = (NewData(min_rows=2000), Drift())
-"""What asks for a retrain, where nobody says."""
+TRIGGERS = (NewData(min_rows=5000), Drift(), Decay(coverage=0.01))
+"""What asks for a retrain, where nobody says. Labels are known of a few rows alone, so these have to do."""
 
 
 def synthetic_task(declaration: Declaration | None) -> TaskName:
@@ -31,17 +31,20 @@ def synthetic_task(declaration: Declaration | None) -> TaskName:
 def synthetic_model(declaration: Declaration | None = None) -> Model:
     """A model for `synthetic_rows`, under the policies of `declaration`, where there is one.
 
-    Bounds on the metric do not come along: they are another world's.
+    Bounds on the metric, other metrics and groups do not come along: they are another world's.
     """
     task = synthetic_task(declaration)
     model = Model("simulated", source=SOURCE, target="outcome", task=task, order="rows", key="id", retrain=TRIGGERS)
     if declaration is None:
         return model
-    own = ("retrain", "rollout", "drift", "governor", "split", "tolerate", "threshold", "refit", "seed")
+    own: tuple[str, ...] = ("retrain", "rollout", "replay", "drift", "decay", "alerts", "governor", "split", "tolerate")
+    own += ("threshold", "refit", "capture_share", "seed")
     policies = {name: getattr(declaration, name) for name in own}
     metric = declaration.gate.metric
     fits = metric is None or task in METRICS[metric][0]
-    gate: Gate = replace(declaration.gate, metric=metric if fits else None, at_least=None, at_most=None)
+    gate: Gate = replace(
+        declaration.gate, metric=metric if fits else None, also=(), fairness=(), at_least=None, at_most=None
+    )
     model.declaration = replace(model.declaration, name=declaration.name, gate=gate, **policies)
     return model
 

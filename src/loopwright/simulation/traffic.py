@@ -17,7 +17,7 @@ from loopwright.errors import LoopwrightError, NotFoundError
 from loopwright.evaluation.tasks import Scores, Task
 from loopwright.ports.predictor import Columns
 from loopwright.ports.storage import Storage
-from loopwright.serving.batch import Batch
+from loopwright.serving.batch import Batch, join
 from loopwright.serving.capture import segment, write_segment
 from loopwright.serving.endpoints import Endpoints, LiveEndpoint, LiveVariant
 from loopwright.serving.models import Load, Shelf
@@ -66,6 +66,7 @@ class Traffic:
         self._windows = Windows(3600)
         self._random = np.random.default_rng((seed, 8))
         self._numbers = count()
+        self._captured: dict[LiveVariant, list[Batch]] = {}
 
     def look(self) -> LiveEndpoint:
         """Take up the newest revision. Raises `NotFoundError` where none can be served."""
@@ -111,6 +112,14 @@ class Traffic:
         for summary in self._windows.closed(now):
             self._storage.put(summary_key(summary, SERVER, next(self._numbers)), to_json(summary))
 
+    def capture(self) -> None:
+        """Hand in what was captured since the last time, a segment a variant: one an hour takes long to read again."""
+        for batches in self._captured.values():
+            whole = join(batches)
+            place = segment_key(self._name, whole.at[0], SERVER, next(self._numbers))
+            self._storage.put(place, write_segment(segment(whole)))
+        self._captured = {}
+
     def _predict(
         self, live: LiveVariant, rows: pl.DataFrame, ids: Sequence[str], at: Sequence[datetime]
     ) -> dict[str, NDArray[np.generic]] | None:
@@ -137,8 +146,7 @@ class Traffic:
             self._windows.serve(window, self._windows.place(window.at[0]))
         kept = batch.sampled(live.revision.capture.share)
         if kept.requests:
-            place = segment_key(self._name, at[0], SERVER, next(self._numbers))
-            self._storage.put(place, write_segment(segment(kept)))
+            self._captured.setdefault(live, []).append(kept)
         return outputs
 
     def _by_window(self, batch: Batch) -> Iterator[Batch]:

@@ -79,7 +79,9 @@ class World:
         """What is known when the simulation begins."""
         if self._places is not None:
             return self._frame.filter(pl.col(_PLACE) < self._first).drop(_PLACE)
-        return self.sample(0, self.scenario.history, days=SPAN_DAYS)
+        rows = self._frame[self._in_turn(0, self.scenario.history)]
+        random = np.random.default_rng((self.seed, 7))
+        return self._stamped(rows, np.sort(random.uniform(-SPAN_DAYS, 0, rows.height)), first=1 << 48)
 
     def day(self, day: int) -> DayRows:
         """What is asked on day `day`, in the order of time."""
@@ -103,7 +105,9 @@ class World:
             random = np.random.default_rng((self.seed, 3, int(day)))
             return self._changed(known.drop(_PLACE), day, random)
         random = np.random.default_rng((self.seed, 3, int(day * 24), int(days)))
-        rows = self._changed(self._frame[self._choose(self._learnable, count, day, random)], day, random)
+        count = min(count, len(self._learnable))
+        rows = self._frame[self._choose(self._learnable, count, day, random, repeat=False)]
+        rows = self._changed(rows, day, random)
         moments = np.sort(random.uniform(day - days, day, count))
         return self._stamped(rows, moments, first=(1 << 48) + (int(day) << 32))
 
@@ -153,20 +157,30 @@ class World:
         learnable = min(self.scenario.labels.per_day, count - count // 3)
         chosen = np.concatenate(
             [
-                self._choose(self._learnable, learnable, day, random),
+                self._to_learn(learnable, day, random),
                 self._choose(self._kept_back, count - learnable, day, random),
             ]
         )
         place = np.arange(count)
         return self._frame[chosen], place < learnable, (place >= learnable) & (place < learnable + MEASURED)
 
+    def _to_learn(self, count: int, day: int, random: np.random.Generator) -> NDArray[np.int64]:
+        """Rows for the loop to learn from, none of them twice as long as there are others: a row that a model is
+        validated on must not be one that it was fitted on.
+        """
+        if self._weights(self._frame, day) is not None:
+            return self._choose(self._learnable, count, day, random)
+        return self._in_turn(self.scenario.history + day * self.scenario.labels.per_day, count)
+
+    def _in_turn(self, first: int, count: int) -> NDArray[np.int64]:
+        return self._learnable[(first + np.arange(count)) % len(self._learnable)]
+
     def _choose(
-        self, pool: NDArray[np.int64], count: int, day: float, random: np.random.Generator
+        self, pool: NDArray[np.int64], count: int, day: float, random: np.random.Generator, *, repeat: bool = True
     ) -> NDArray[np.int64]:
         weights = self._weights(self._frame, day)
-        if weights is None:
-            return random.choice(pool, count)
-        return random.choice(pool, count, p=weights[pool] / weights[pool].sum())
+        shares = None if weights is None else weights[pool] / weights[pool].sum()
+        return random.choice(pool, count, replace=repeat, p=shares)
 
     def _weights(self, rows: pl.DataFrame, day: float) -> NDArray[np.float64] | None:
         tilts = [(one, s) for one, s in zip(self._effects, self.state(day), strict=True) if isinstance(one, Covariate)]
