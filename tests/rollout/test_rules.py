@@ -140,8 +140,8 @@ def test_with_all_traffic_latency_is_held_against_a_bound_of_the_champions() -> 
 
 def shifted(**more: object) -> StepEvidence:
     ours, theirs = (
-        window(version, requests, columns={"output.prediction": ColumnCounts(bins=bins)})
-        for version, requests, bins in ((2, 500, (450, 50)), (1, 4500, (2250, 2250)))
+        window(version, requests, columns={f"{beside}output.prediction": ColumnCounts(bins=bins)})
+        for version, requests, bins, beside in ((2, 500, (450, 50), "beside."), (1, 4500, (2250, 2250), ""))
     )
     return seen(ours, theirs, **more)
 

@@ -118,13 +118,13 @@ class Project:
         task = draft.pop("task", "regression")
         classes = draft.get("classes", ())
         sample, encoding = draft.pop("sample", None), draft.pop("encoding", ENCODING)
+        reference = draft.pop("reference", REFERENCE if task == "regression" else None)
         manifest = Manifest(
             model="demand", task=task, runtime="python", signature=task_signature(task, INPUTS, classes), files={},
             created=AT, target="y", **draft,
         )  # fmt: skip
         contents = {"model.pkl": cloudpickle.dumps(model or linear_model())}
         contents |= {"sample.json": json.dumps(sample).encode()} if sample else {}
-        reference = REFERENCE if task == "regression" else None
         write_bundle(folder, manifest, encoding=encoding, reference=reference, contents=contents)
         upload_folder(self.storage, f"bundles/demand/{self.made}", folder)
         return Variant(

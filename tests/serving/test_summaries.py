@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from loopwright.bundle.records import Reference, ReferenceColumn
 from loopwright.serving.batch import gather, join
 from loopwright.serving.router import slot
 from loopwright.serving.served import Failed
@@ -82,6 +83,24 @@ def test_a_bundle_without_reference_is_counted_all_the_same(project: Any, bring_
 def shared(bring_up: Callable[..., Any], project: Any, **fields: Any) -> Any:
     champion, challenger = project.bundle(), replace(project.bundle(version=2), name="challenger", weight=30)
     return bring_up(replace(champion, weight=70), challenger, **fields)
+
+
+def test_a_challengers_answers_are_counted_on_the_champions_bins_too(
+    project: Any, bring_up: Callable[..., Any], served: Any
+) -> None:
+    number = ReferenceColumn(name="output.prediction", kind="number", edges=(0.0, 10.0, 20.0), counts=(1, 1, 1, 1))
+    other = project.bundle(version=2, reference=Reference(rows=4, columns=(number,)))
+    challenger = replace(other, name="challenger", weight=30)
+    for live, beside in zip(
+        bring_up(replace(project.bundle(), weight=70), challenger).variants, (False, True), strict=True
+    ):
+        windows = Windows(60)
+        add(windows, replace(served({"x": [1, 1, 1]}, [-1.0, 5.0, 25.0]), live=live))
+        (summary,) = windows.closed(None)
+        assert ("beside.output.prediction" in summary.columns) is beside
+        if beside:
+            assert summary.columns["output.prediction"] == ColumnCounts(bins=(1, 1, 0, 1))
+            assert summary.columns["beside.output.prediction"] == ColumnCounts(bins=(1, 2))
 
 
 def test_what_comes_of_a_key_is_counted_in_its_slot(project: Any, bring_up: Callable[..., Any], served: Any) -> None:

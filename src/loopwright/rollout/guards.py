@@ -24,7 +24,7 @@ from loopwright.statistics.sequential import (
     subset_p,
 )
 from loopwright.traffic.predictions import OUTPUT
-from loopwright.traffic.summary import LATENCY_EDGES_MS, WindowSummary
+from loopwright.traffic.summary import BESIDE, LATENCY_EDGES_MS, WindowSummary
 
 ALONE_ERROR_SHARE = 0.05
 """With no champion to compare with, the share of failed requests that ends a rollout."""
@@ -269,12 +269,15 @@ def _edge(at_least: float) -> int:
 
 
 def _outputs(blocks: tuple[Block, ...]) -> list[str]:
-    both = [one.columns for block in blocks for one in (block.challenger, block.champion)]
-    return [name for name in (both[0] if both else ()) if name.startswith(OUTPUT) and all(name in one for one in both)]
+    """The outputs that are counted on common bins: the champion's."""
+    ours, theirs = ([one.columns for one in some] for some in _apart(blocks))
+    common = [name for name in (theirs[0] if theirs else ()) if name.startswith(OUTPUT)]
+    return [name for name in common if all(name in one for one in theirs) and all(BESIDE + name in one for one in ours)]
 
 
 def _bins(blocks: tuple[Block, ...], name: str) -> tuple[Floats, Floats]:
-    counted = [[one.columns[name] for one in some] for some in _apart(blocks)]
+    challenger, champion = _apart(blocks)
+    counted = [[one.columns[BESIDE + name] for one in challenger], [one.columns[name] for one in champion]]
     ours, theirs = (np.array([(*one.bins, one.missing, one.unseen) for one in some], float) for some in counted)
     return ours, theirs
 

@@ -32,13 +32,15 @@ BACK = 10
 class LiveVariant:
     """A variant in force, with its model in memory, and the shadows that get a copy of what it answers.
 
-    `number` and `parameters` are what answers say of it: its version, and which variant of which revision it is.
+    `beside` is the first variant's model, with whose answers those of the others are compared. `number` and
+    `parameters` are what answers say of it: its version, and which variant of which revision it is.
     """
 
     revision: EndpointRevision
     variant: Variant
     model: LoadedModel
     shadows: tuple[LiveVariant, ...] = ()
+    beside: LoadedModel | None = None
     number: str = field(init=False)
     parameters: dict[str, str | int] = field(init=False)
 
@@ -210,8 +212,10 @@ class Endpoints:
         answering = revision.answering
         if revision.endpoint != name or not answering:
             raise ValueError(f"it is a revision of {revision.endpoint!r} with {len(answering)} variants that answer")
-        shadows = tuple(LiveVariant(revision, one, self._shelf.take(one)) for one in revision.shadows)
-        variants = tuple(LiveVariant(revision, one, self._shelf.take(one), shadows) for one in answering)
+        take, first = self._shelf.take, self._shelf.take(answering[0])
+        shadows = tuple(LiveVariant(revision, one, take(one), beside=first) for one in revision.shadows)
+        others = (LiveVariant(revision, one, take(one), shadows, beside=first) for one in answering[1:])
+        variants = (LiveVariant(revision, answering[0], first, shadows), *others)
         return LiveEndpoint(revision, revision_digest(data), variants, bounds([one.weight for one in answering]))
 
     def _swap(self, live: LiveEndpoint) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -14,12 +14,13 @@ from loopwright.bundle.bins import count_categories, count_numbers, width
 from loopwright.bundle.records import ReferenceColumn
 from loopwright.serving.batch import Batch
 from loopwright.serving.endpoints import LiveVariant
+from loopwright.serving.models import LoadedModel
 from loopwright.serving.router import slot
 from loopwright.serving.served import Failed
 from loopwright.serving.tabular import Values, text_of
 from loopwright.serving.typed import as_numbers, as_texts
 from loopwright.traffic.predictions import INPUT, OUTPUT
-from loopwright.traffic.summary import LATENCY_EDGES_MS, ColumnCounts, WindowSummary, slot_counts
+from loopwright.traffic.summary import BESIDE, LATENCY_EDGES_MS, ColumnCounts, WindowSummary, slot_counts
 
 WindowKey = tuple[LiveVariant, int]
 
@@ -62,7 +63,7 @@ class Windows:
     def _window(self, key: WindowKey) -> _Window:
         window = self._open.get(key)
         if window is None:
-            window = self._open[key] = _Window(_countable(key[0]))
+            window = self._open[key] = _Window({**_countable(key[0]), **_comparable(key[0])})
         return window
 
     def _start(self, place: int) -> datetime:
@@ -90,7 +91,7 @@ class _Counts:
 
 @dataclass(slots=True)
 class _Window:
-    reference: Sequence[ReferenceColumn]
+    reference: Mapping[str, ReferenceColumn]
     requests: int = 0
     rows: int = 0
     dropped: int = 0
@@ -100,15 +101,17 @@ class _Window:
     slots: dict[int, list[int]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.columns = {one.name: _Counts(one, np.zeros(width(one), dtype=np.int64)) for one in self.reference}
+        self.columns = {
+            name: _Counts(one, np.zeros(width(one), dtype=np.int64)) for name, one in self.reference.items()
+        }
 
     def serve(self, batch: Batch) -> None:
         self.requests += batch.requests
         self.rows += batch.rows
         places = np.searchsorted(LATENCY_EDGES_MS, batch.latencies, side="left")
         self.latency += np.bincount(places, minlength=len(self.latency))
-        for name, counts in self.columns.items():
-            counts.add(_values(batch, name))
+        for counts in self.columns.values():
+            counts.add(_values(batch, counts.column.name))
         if batch.units:
             limit = batch.live.revision.slow_ms or math.inf
             slow = (batch.latencies > limit).tolist()
@@ -142,12 +145,23 @@ class _Window:
         )
 
 
-def _countable(live: LiveVariant) -> Sequence[ReferenceColumn]:
+def _countable(live: LiveVariant) -> dict[str, ReferenceColumn]:
     """The reference's columns that are one value a row in requests and answers."""
     signature, reference = live.model.manifest.signature, live.model.reference
-    found = {INPUT + one.name for one in signature.inputs}
-    found |= {OUTPUT + one.name for one in signature.outputs if not one.width}
-    return [column for column in reference.columns if column.name in found] if reference else ()
+    found = {INPUT + one.name for one in signature.inputs} | _outputs(live.model)
+    return {column.name: column for column in reference.columns if column.name in found} if reference else {}
+
+
+def _comparable(live: LiveVariant) -> dict[str, ReferenceColumn]:
+    """The outputs once more on the bins of the first variant's: counts on different bins cannot be compared."""
+    if live.beside is None or live.beside.reference is None:
+        return {}
+    found = _outputs(live.model) & _outputs(live.beside)
+    return {BESIDE + column.name: column for column in live.beside.reference.columns if column.name in found}
+
+
+def _outputs(model: LoadedModel) -> set[str]:
+    return {OUTPUT + one.name for one in model.manifest.signature.outputs if not one.width}
 
 
 def _values(batch: Batch, name: str) -> Values:

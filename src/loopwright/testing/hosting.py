@@ -1,4 +1,4 @@
-"""A host in this process: it serves the newest revision of whatever endpoint is asked for, over HTTP without sockets."""
+"""A host in this process: it serves the newest revision of any endpoint that is asked for, HTTP without sockets."""
 
 from __future__ import annotations
 

@@ -10,6 +10,10 @@ LATENCY_EDGES_MS: tuple[float, ...] = tuple(round(0.05 * 1.2**step, 6) for step 
 """Upper edges of the latency buckets, milliseconds, each 20 % above the one before: 0.05 ms to about 1.5 minutes."""
 
 
+BESIDE = "beside."
+"""What the name of an output begins with that is counted on another variant's bins, to be held against it."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ColumnCounts:
     """How often values fell where, on the reference's bins: `bins[i]` counts bin i; `unseen` those that fit no bin."""
@@ -42,7 +46,8 @@ class WindowSummary:
 
     `requests` are those answered, `rows` theirs in all; `errors` counts the others by kind (`request`, `model`,
     `overload`); `latency` has one count per `LATENCY_EDGES_MS` and a last one above them; `columns` are counts of
-    `input.<column>` and `output.<name>` on the bundle's bins. A `shadow` answered nobody: its requests are copies of
+    `input.<column>` and `output.<name>` on the bundle's bins, and of `beside.output.<name>` on those of the revision's
+    first variant, where it is another. A `shadow` answered nobody: its requests are copies of
     those that another variant answered. `by_slot` is there where requests had keys and variants shared the traffic.
     """
 
