@@ -19,7 +19,7 @@ from loopwright.retraining.records import (
     RetrainTrigger,
     SourceState,
 )
-from loopwright.retraining.rules import PATIENCE, clear, govern, newer, status_after
+from loopwright.retraining.rules import PATIENCE, breaker_wait, clear, govern, newer, status_after
 from loopwright.retraining.worth import weigh
 
 NOW = datetime(2026, 1, 10, 12, tzinfo=UTC)
@@ -120,6 +120,11 @@ def test_rows_are_looked_at_only_where_nothing_else_stands_in_the_way(trouble):
 def test_the_cooldown_at_its_edges_and_when_the_clock_is_set_back(last, waits):
     decision = govern(asked(), replace(CALM, last_finished=last))
     assert (status_after(decision) == "open") is waits
+
+
+def test_however_many_failures_a_cool_down_of_days_waits_a_week_at_most():
+    state = replace(CALM, policy=replace(CALM.policy, cooldown="1d"), failures=50)
+    assert breaker_wait(state) == timedelta(days=7)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from loopwright.rollout.service import Rollouts
 from loopwright.state.engine import State
 from loopwright.state.schema import prepare
 from loopwright.testing.storage import MemoryStorage
-from loopwright.traffic.summary import LATENCY_EDGES_MS, WindowSummary, summary_key
+from loopwright.traffic.summary import LATENCY_EDGES_MS, SlotCounts, WindowSummary, summary_key
 
 Traffic = Callable[..., None]
 
@@ -85,6 +85,7 @@ def traffic(storage: MemoryStorage, clock: VirtualClock) -> Traffic:
         revision: int | None = None,
         seconds: float = 1.0,
         shadow: bool = False,
+        by_slot: SlotCounts | None = None,
     ) -> None:
         latency = [0] * (len(LATENCY_EDGES_MS) + 1)
         latency[next(place for place, edge in enumerate(LATENCY_EDGES_MS) if edge >= ms)] = requests - errors
@@ -101,6 +102,7 @@ def traffic(storage: MemoryStorage, clock: VirtualClock) -> Traffic:
             errors={"model": errors} if errors else {},
             latency=tuple(latency),
             shadow=shadow,
+            by_slot=by_slot,
         )
         sequence[0] += 1
         storage.put(summary_key(summary, "server", sequence[0]), to_json(summary))

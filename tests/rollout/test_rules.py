@@ -106,6 +106,30 @@ def test_with_all_traffic_it_is_held_against_what_the_champion_did_before() -> N
     assert decide(same, weight=100).action == "advance"
 
 
+def test_with_all_traffic_it_is_not_held_against_what_both_did_side_by_side_before() -> None:
+    before = VariantEvidence(requests=2000, errors=20)
+    block = (Block(challenger=window(2, 1000, 10), champion=window(1, 1000, 10)),)
+    worse, same = (replace(seen(window(2, 2000, bad), None), champion=before, blocks=block) for bad in (900, 20))
+    assert decide(worse, weight=100).action == "abort"
+    assert decide(same, weight=100).action == "advance"
+
+
+def test_copies_that_found_a_shadows_queue_full_are_not_its_own_failures() -> None:
+    copies = replace(window(2, 900, shadow=True), errors={"overload": 500})
+    plan = replace(PLAN, strategy="Shadow", steps=(100,), shadow=True)
+    found = replace(seen(copies, window(1, 2000)), challenger=VariantEvidence(requests=900))
+    assert decide(found, plan, weight=100).action == "advance"
+    failed = Block(challenger=replace(copies, errors={"model": 500}), champion=window(1, 2000))
+    assert decide(replace(found, blocks=(failed,)), plan, weight=100).action == "abort"
+
+
+def test_one_customer_whom_the_challenger_never_had_does_not_abort_it() -> None:
+    one, many = (VariantEvidence(requests=1000, slots=(slots, 0.0)) for slots in (1, 200))
+    found = StepEvidence(challenger=VariantEvidence(), champion=one, asked=1000, keyed=True)
+    assert decide(found, seconds=3600).action == "advance"
+    assert decide(replace(found, champion=many), seconds=3600).action == "abort"
+
+
 def test_every_hold_says_what_is_missing() -> None:
     decision = decide(seen(window(2, 3), window(1, 100)))
     assert decision.action == "hold"
@@ -213,6 +237,12 @@ def test_undecided_the_challenger_has_it_where_that_was_declared() -> None:
 def test_an_ab_test_may_be_won_by_fewer_errors() -> None:
     found = seen(window(2, 2000, 10), window(1, 2000, 100))
     assert decide(found, replace(AB, metric="errors"), 60, 50).action == "advance"
+
+
+def test_millions_of_requests_and_any_limit_of_latency_can_be_judged() -> None:
+    found = seen(window(2, 10_000_000, 200_000), window(1, 10_000_000, 200_000))
+    assert decide(found, replace(AB, metric="errors"), 60, 50).action == "hold"
+    assert decide(found, replace(PLAN, max_latency_ratio=1e9)).action == "advance"
 
 
 def test_a_split_that_was_not_asked_for_ends_an_ab_test() -> None:

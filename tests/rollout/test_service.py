@@ -11,6 +11,7 @@ from loopwright.outcomes.records import Losses
 from loopwright.rollout import ledger
 from loopwright.rollout.service import Rollouts
 from loopwright.traffic.records import CapturePolicy
+from loopwright.traffic.summary import SlotCounts
 
 POLICY = Canary(steps=(10, 50, 100), interval="10s", min_requests=20, patience="1h")
 
@@ -74,6 +75,20 @@ def test_failures_abort_the_canary_before_its_interval_is_over(rollouts, version
     assert rollouts.get("r2").status == "aborted"
     assert weights(rollouts) == {1: 100}
     assert "challenger failed 10 of 20" in ledger.newest(rollouts.storage, "demand").reason
+
+
+def test_a_heavy_customer_that_fails_ends_no_challenger_before_a_steps_first_windows_come(
+    rollouts, version, traffic, clock
+) -> None:
+    live(rollouts, version)
+    many, one = tuple(range(450)), (950,)
+    ones = (1,) * 450
+    traffic(1, 450, variant="champion", by_slot=SlotCounts(slots=many, requests=ones, failed=(0,) * 450, slow=ones))
+    traffic(2, 60, errors=30, by_slot=SlotCounts(slots=one, requests=(60,), failed=(30,), slow=(0,)))
+    clock.sleep(10)
+    assert [moved.step for moved in rollouts.tick()] == [1]
+    rollouts.tick()
+    assert rollouts.get("r2").status == "running"
 
 
 def test_a_slow_challenger_is_aborted(rollouts, version, traffic) -> None:

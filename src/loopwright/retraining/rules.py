@@ -116,7 +116,7 @@ def _breaker(request: RetrainRequest, state: GovernorState) -> Reason | None:
 
 def breaker_wait(state: GovernorState) -> timedelta:
     """How long the breaker stays open: twice the cool-down at first, twice as long with each further failure."""
-    doublings = min(state.failures - state.policy.breaker + 1, 30)
+    doublings = min(state.failures - state.policy.breaker + 1, 20)  # more would overflow where the cool-down is days
     longer: timedelta = parse_duration(state.policy.cooldown) * 2**doublings
     return min(longer, WEEK)
 

@@ -11,6 +11,7 @@ from math import exp, log
 import numpy as np
 
 from loopwright.core.decision import Finding, Reason
+from loopwright.rollout.evidence import asked, failed
 from loopwright.rollout.records import Block, Look, RolloutPlan, StepEvidence
 from loopwright.statistics.arrays import AnyArray, Floats
 from loopwright.statistics.divergence import psi
@@ -73,7 +74,7 @@ def fewer_errors_p(plan: RolloutPlan, seen: StepEvidence) -> float:
         p = min((_spent(one) * _look_p(one, one.failed, one.requests, less=True) for one in looks), default=1.0)
         return min(1.0, p * len(plan.steps))
     theirs, ours = _apart(seen.blocks)[::-1]
-    return min(1.0, exp(-_more_failures(theirs, ours)))
+    return exp(min(0.0, -_more_failures(theirs, ours)))
 
 
 def latency(plan: RolloutPlan, seen: StepEvidence, level: float) -> Reason:
@@ -240,8 +241,10 @@ def _apart_bounds(plan: RolloutPlan, seen: StepEvidence, level: float) -> tuple[
 
 def _slower(blocks: tuple[Block, ...], ratio: float) -> float:
     step = LATENCY_EDGES_MS[1] / LATENCY_EDGES_MS[0]
-    moved = int(np.ceil(np.log(ratio) / np.log(step) - 1e-9))
+    moved = int(min(np.ceil(np.log(ratio) / np.log(step) - 1e-9), len(LATENCY_EDGES_MS)))
     edges = [place for place, edge in enumerate(LATENCY_EDGES_MS) if edge >= HARMLESS_MS and place >= moved]
+    if not edges:  # no latency that is counted lies so far beyond another
+        return 0.0
     ours, theirs = (np.array([_beyond(one) for one in some]) for some in _apart(blocks))
     a, b = ours[:, edges], theirs[:, [min(place - moved, len(LATENCY_EDGES_MS) - 1) for place in edges]]
     found = more_often(a.T, ours[:, -1], b.T, theirs[:, -1])
@@ -287,11 +290,11 @@ def _apart(blocks: tuple[Block, ...]) -> tuple[list[WindowSummary], list[WindowS
 
 
 def _failed(windows: list[WindowSummary]) -> Floats:
-    return np.array([sum(one.errors.values()) for one in windows], dtype=np.float64)
+    return np.array([failed([one]) for one in windows], dtype=np.float64)
 
 
 def _asked(windows: list[WindowSummary]) -> Floats:
-    return _failed(windows) + np.array([one.requests for one in windows], dtype=np.float64)
+    return np.array([asked([one]) for one in windows], dtype=np.float64)
 
 
 def _if(bad: bool) -> Finding:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from loopwright.core.decision import Finding, Reason
 from loopwright.rollout import guards
 from loopwright.rollout.records import RolloutPlan, StepDecision, StepEvidence
@@ -29,6 +31,8 @@ def decide_step(
 
 def judge(plan: RolloutPlan, seen: StepEvidence, weight: int) -> tuple[Reason, ...]:
     """What each guard says. They share the policy's `alpha` evenly: the chance that any is wrong is at most the sum."""
+    if weight == 100 and not plan.shadow:  # nobody answers beside it: what both did before says nothing of now
+        seen = replace(seen, blocks=())
     level = plan.alpha / (3 + (plan.max_shift is not None) + (plan.metric is not None))
     found = [guards.errors(plan, seen, level)]
     if not plan.shadow:  # a shadow's latency is its prediction's alone
@@ -59,9 +63,14 @@ def _enough(plan: RolloutPlan, seconds: float, seen: StepEvidence, weight: int, 
         return reason("pass", f"nobody asked anything for {seconds:.0f} seconds, so nobody is at risk")
     if seconds < plan.patience_seconds:
         return reason("warn", f"challenger answered {answered} of {plan.min_requests} requests")
-    if challenger.requests == 0 and (1 - weight / 100) ** asked < NOBODY:
+    if challenger.requests == 0 and (1 - weight / 100) ** _drawn(seen) < NOBODY:
         return reason("fail", f"none of {asked} requests reached the challenger: no server serves it")
     return reason("pass", f"patience ran out with {answered} of {plan.min_requests} requests, none against")
+
+
+def _drawn(seen: StepEvidence) -> int:
+    """How often it was drawn by lot who answers: for each request, or once for all requests of a slot of keys."""
+    return seen.champion.slots[0] if seen.keyed else seen.asked
 
 
 def _winner(plan: RolloutPlan, seconds: float, seen: StepEvidence) -> Reason:

@@ -282,7 +282,7 @@ class Rollouts:
             champion=evidence(since_first, champion),
             asked=asked([one for one in (*this_step, *late) if not one.shadow]),
             blocks=side_by_side(since_first, rollout.version, champion),
-            keyed=any(one.by_slot is not None for one in this_step),
+            keyed=any(one.by_slot is not None for one in since_first),
             looks=keyed_looks(this_step, rollout.version, weight),
             split=(asked([one for one in settled if one.version == rollout.version]), asked(settled)),
             quality=self._quality(rollout),
