@@ -269,6 +269,19 @@ def test_half_of_the_usual_requests_of_the_hour_of_the_week_are_told(monitors, p
     assert "240 requests came, 1,000 usually do at this time of the week" in finding.decision.because()
 
 
+def test_requests_that_another_version_answered_have_come_too(monitors, promote, traffic, clock, declared):
+    """A champion that took over in the middle of a window has had but a part of its requests."""
+    promote("first")
+    for _ in range(4):
+        traffic()
+        clock.sleep(7 * 86_400 - 60)
+        monitors.tick(declared)
+    traffic(temp=(0, 60, 60, 60, 60, 0), weather=(120, 72, 48, 0), prediction=(0, 120, 120, 0))
+    traffic(2, temp=(0, 190, 190, 190, 190, 0), weather=(380, 228, 152, 0), prediction=(0, 380, 380, 0))
+    clock.sleep(AN_HOUR)
+    assert not [one for one in monitors.tick(declared) if one.kind == "volume"]
+
+
 def test_an_hour_is_held_against_the_same_hour_of_the_days_before(monitors, promote, traffic, clock):
     drift = Drift(window="1h", season="day")
     declared = {"demand": Declaration(name="demand", source="x.csv", target="cnt", drift=drift)}

@@ -155,15 +155,17 @@ class Monitors:
             windows = closed_windows(self.storage, champion, since, until, watched)
             if watch == "drift":
                 reference, silence = self.reference(champion), Silence.of(data)
-                for start, window in windows:
+                for start, window, everybody in windows:
                     silence = silence.ended(start, start + watched)
-                    keep_window(self.storage, window, start, watched)
-                    found += self._look_at_columns(champion, reference, window, start, watched, declaration)
+                    for one in everybody:
+                        keep_window(self.storage, one, start, watched)
+                    came = asked(everybody)
+                    found += self._look_at_columns(champion, reference, window, came, start, watched, declaration)
                 found += self._look_for_silence(champion, silence, until, watched)
                 data = silence.data()
             else:
                 usual = data["latency"] if data.get("version") == champion.number else []
-                for start, window in windows:
+                for start, window, _ in windows:
                     kept, usual = self._look_at_answers(champion, window, start, watched, usual)
                     found += kept
                 data = {"version": champion.number, "latency": usual}
@@ -175,10 +177,12 @@ class Monitors:
         champion: ModelVersion,
         reference: Reference,
         window: WindowSummary,
+        came: int,
         start: datetime,
         length: timedelta,
         declaration: Declaration,
     ) -> list[Finding]:
+        """What the champion's window shows; `came` are the requests of all versions in it, whoever shared them."""
         drift = declaration.drift
         basis = choose_basis(reference, self._seasons(champion, start, length, drift), drift)
         columns = compare_columns(basis.reference, window, drift, basis.spread)
@@ -188,7 +192,7 @@ class Monitors:
         verdicts: dict[FindingKind, Verdict] = {
             "drift": judge_drift(columns, window.rows, drift, basis.reason),
             "quality": judge_quality(columns, window.rows, drift, first=first),
-            "volume": judge_volume(asked([window]), usual, drift),
+            "volume": judge_volume(came, usual, drift),
         }
         if verdicts["volume"].decision.passed:
             verdicts["volume"] = replace(verdicts["volume"], judged=True)  # requests came: a silence is over

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from loopwright.declare import METRICS, Decay, Declaration, Drift, Gate, Model, NewData, TaskName
+from loopwright.declare import METRICS, Decay, Declaration, Drift, Gate, Model, Schedule, TaskName
 
 ROWS = 50_000
 """So many rows are drawn from."""
 
-TRIGGERS = (NewData(min_rows=5000), Drift(), Decay(coverage=0.01))
+TRIGGERS = (Schedule("0 3 1,15 * *"), Drift(), Decay(coverage=0.01))
 """What asks for a retrain, where nobody says. Labels are known of a few rows alone, so these have to do."""
 
 
