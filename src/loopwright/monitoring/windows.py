@@ -39,20 +39,20 @@ def window_of(moment: datetime, length: timedelta) -> datetime:
 
 def closed_windows(
     storage: Storage, version: ModelVersion, since: datetime | None, until: datetime, length: timedelta
-) -> Iterator[tuple[datetime, WindowSummary]]:
-    """The version's traffic from `since` (its making, where None) to `until`: start and merged summary of each window.
+) -> Iterator[tuple[datetime, WindowSummary, list[WindowSummary]]]:
+    """The version's traffic from `since` (its making, where None) to `until`: each window's start and merged summary,
+    and those of all versions that answered in it.
 
-    A window in which there was none is left out.
+    A window in which the version had none is left out.
     """
     first = max(version.created, since) if since else version.created
-    parts: dict[datetime, list[WindowSummary]] = {}
+    parts: dict[datetime, dict[int, list[WindowSummary]]] = {}
     for one in summaries(storage, version.model, window_of(first, length), until):
-        if one.version == version.number:
-            parts.setdefault(window_of(one.start, length), []).append(one)
+        parts.setdefault(window_of(one.start, length), {}).setdefault(one.version, []).append(one)
     for start in sorted(parts):
-        merged = merge(parts[start])
-        if merged is not None:
-            yield start, merged
+        merged = {number: found for number, some in parts[start].items() if (found := merge(some)) is not None}
+        if version.number in merged:
+            yield start, merged[version.number], list(merged.values())
 
 
 def keep_window(storage: Storage, window: WindowSummary, start: datetime, length: timedelta) -> None:
