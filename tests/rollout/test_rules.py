@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loopwright.rollout.evidence import keyed_looks, quality
+from loopwright.outcomes.records import Losses
+from loopwright.rollout.evidence import keyed_looks, qualities
 from loopwright.rollout.records import Block, Quality, RolloutPlan, StepDecision, StepEvidence, VariantEvidence
 from loopwright.rollout.rules import decide_step
 from loopwright.traffic.summary import LATENCY_EDGES_MS, SLOTS, ColumnCounts, SlotCounts, WindowSummary
@@ -200,16 +201,33 @@ def test_quality_that_is_surely_worse_aborts(quality: object, action: str) -> No
     assert decide(seen(window(2, 100), window(1, 900), quality=quality)).action == action
 
 
-def test_losses_of_one_unit_count_once() -> None:
-    from loopwright.outcomes.records import Losses
-
-    found = quality(
-        Losses(
-            model="demand", version=2, since=START, until=START, name="brier", most=1.0, predictions=8,
-            unit=np.array(["a", "a", "a", "b"]), loss=np.array([1.0, 0.0, 0.5, 0.1]), at=np.array([], "datetime64[us]"),
-        )
+def told(version: int, unit: np.ndarray, loss: np.ndarray, days: np.ndarray) -> Losses:
+    return Losses(
+        model="demand", version=version, since=START, until=START, name="brier", most=1.0, predictions=2 * len(loss),
+        unit=unit.astype(str), loss=loss, at=np.datetime64("2026-01-02", "us") + days * np.timedelta64(1, "D"),
     )  # fmt: skip
-    assert (found.units, found.mean, found.coverage) == (2, pytest.approx(0.3), 0.5)
+
+
+def test_losses_of_one_unit_count_once() -> None:
+    unit, days = np.arange(120) // 3, np.zeros(120, dtype=int)
+    one = told(2, unit, np.tile([1.0, 0.0, 0.5], 40) + unit / 40, days)
+    found, _ = qualities(one, one, [])
+    assert (found.units, found.mean, found.coverage) == (40, pytest.approx(0.5 + 39 / 80), 0.5)
+    assert found.variance == pytest.approx(np.var(np.arange(40) / 40, ddof=1))
+
+
+def test_a_step_that_is_harder_for_both_counts_against_neither() -> None:
+    """Half of the second day's requests are the challenger's, of the first day's a tenth, of the third's all."""
+    random = np.random.default_rng(3)
+    found = []
+    for version, counts in ((2, (200, 1000, 3000)), (1, (1800, 1000, 0))):
+        days = np.repeat(np.arange(3), counts)
+        loss = random.exponential(np.array([1.0, 2.0, 4.0])[days])
+        found.append(told(version, np.arange(len(days)), loss, days))
+    ours, theirs = qualities(*found, [START + timedelta(days=1), START + timedelta(days=2)])
+    assert (ours.units, theirs.units) == (1200, 2800)
+    assert ours.mean == pytest.approx(theirs.mean, abs=0.2)
+    assert decide(seen(window(2, 100), window(1, 900), quality=(ours, theirs))).action == "advance"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain, groupby
 
@@ -13,11 +14,15 @@ from loopwright.errors import StorageError
 from loopwright.outcomes.records import Losses
 from loopwright.ports.storage import Storage
 from loopwright.rollout.records import Block, Look, Quality, VariantEvidence
+from loopwright.statistics.arrays import AnyArray, Floats, Places
 from loopwright.statistics.sequential import blocks
 from loopwright.traffic.summary import LATENCY_EDGES_MS, SLOTS, SlotCounts, WindowSummary, merge, summaries_folder
 
 FIRST_LOOK, LOOK_GROWTH = 50, 1.5
 """Keys are looked at when a step has had 50 requests, and again each time it has had half as many more."""
+
+STEP_UNITS = 30
+"""A step with fewer units of either version, such as one with all traffic, says nothing of which is the better."""
 
 
 def summaries(
@@ -116,14 +121,19 @@ def keyed_looks(windows: Iterable[WindowSummary], challenger: int, weight: int) 
     return tuple(found)
 
 
-def quality(losses: Losses) -> Quality:
-    """The mean loss of each unit, since rows of one unit resemble each other, as mean and variance over the units."""
-    names, places = np.unique(losses.unit, return_inverse=True)
-    if not len(names):
-        return Quality(units=0, mean=0.0, variance=0.0, coverage=losses.coverage)
-    means = np.bincount(places, losses.loss) / np.bincount(places)
-    variance = float(means.var(ddof=1)) if len(means) > 1 else 0.0
-    return Quality(units=len(means), mean=float(means.mean()), variance=variance, coverage=losses.coverage)
+def qualities(ours: Losses, theirs: Losses, began: Sequence[datetime]) -> tuple[Quality, Quality]:
+    """Challenger's and champion's mean loss of a unit, a step at a time; `began` is when each step but the first did.
+
+    Rows of one unit in one step count as their mean. The challenger's share grows from step to step, so all that a step
+    was harder for both would count against it. So each step counts in both figures by the challenger's units in it, if
+    it has `STEP_UNITS` of both; else not at all. Variances are over the units, of which some come again in other steps.
+    """
+    cuts = np.array([one.replace(tzinfo=None) for one in began], dtype="datetime64[us]")
+    a, b = _unit_means(ours, cuts), _unit_means(theirs, cuts)
+    counts = [np.bincount(one.step, minlength=len(cuts) + 1) for one in (a, b)]
+    share = np.where(np.minimum(*counts) >= STEP_UNITS, counts[0], 0) / max(1, len(a.step))
+    share = share / share.sum() if share.any() else share
+    return _weighed(a, share, ours.coverage), _weighed(b, share, theirs.coverage)
 
 
 def latency_quantile(counts: tuple[int, ...], share: float) -> float | None:
@@ -133,6 +143,34 @@ def latency_quantile(counts: tuple[int, ...], share: float) -> float | None:
         return None
     place = int(np.searchsorted(np.cumsum(counts), share * total))
     return LATENCY_EDGES_MS[min(place, len(LATENCY_EDGES_MS) - 1)]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _UnitMeans:
+    """The mean loss of each unit in each step that it has rows in: all three [pairs of the two]."""
+
+    step: Places
+    unit: Places
+    mean: Floats
+
+
+def _unit_means(losses: Losses, cuts: AnyArray) -> _UnitMeans:
+    names, unit = np.unique(losses.unit, return_inverse=True)
+    step = np.searchsorted(cuts, losses.at.astype("datetime64[us]"), side="right")
+    pairs, place = np.unique(step * len(names) + unit, return_inverse=True)
+    means = np.bincount(place, losses.loss) / np.bincount(place)
+    return _UnitMeans(step=pairs // max(1, len(names)), unit=pairs % max(1, len(names)), mean=means)
+
+
+def _weighed(found: _UnitMeans, share: Floats, coverage: float) -> Quality:
+    counted = share[found.step] > 0
+    step, unit, loss = found.step[counted], found.unit[counted], found.mean[counted]
+    counts = np.maximum(1, np.bincount(step, minlength=len(share)))
+    means = np.bincount(step, loss, minlength=len(share)) / counts
+    moved = np.bincount(unit, (share / counts)[step] * (loss - means[step]))
+    units = len(np.unique(unit))
+    variance = float((moved**2).sum()) * units * units / max(1, units - 1)
+    return Quality(units=units, mean=float((share * means).sum()), variance=variance, coverage=coverage)
 
 
 def _slot_shares(counts: SlotCounts | None) -> tuple[int, float]:

@@ -28,6 +28,11 @@ def chain(storage: Storage, endpoint: str) -> list[EndpointRevision]:
     return [_read(storage, key) for key in storage.list(revisions_folder(endpoint))]
 
 
+def between(storage: Storage, endpoint: str, first: int, last: int) -> list[EndpointRevision]:
+    """The revisions of these numbers, both ends included."""
+    return [_read(storage, revision_key(endpoint, number)) for number in range(first, last + 1)]
+
+
 def length(storage: Storage, endpoint: str) -> int:
     """How many revisions there are."""
     return sum(1 for _ in storage.list(revisions_folder(endpoint)))

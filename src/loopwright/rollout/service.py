@@ -21,7 +21,7 @@ from loopwright.ports.storage import Storage
 from loopwright.registry.records import ModelVersion
 from loopwright.registry.service import Registry
 from loopwright.rollout import ledger
-from loopwright.rollout.evidence import asked, evidence, keyed_looks, quality, side_by_side, summaries
+from loopwright.rollout.evidence import asked, evidence, keyed_looks, qualities, side_by_side, summaries
 from loopwright.rollout.guards import HARMLESS_MS, LATENCY_REQUESTS
 from loopwright.rollout.records import Quality, Rollout, RolloutPlan, RolloutStatus, StepDecision, StepEvidence
 from loopwright.rollout.rules import decide_step
@@ -294,7 +294,10 @@ class Rollouts:
         if self.losses is None or rollout.champion is None or rollout.started is None or rollout.plan.shadow:
             return None
         ours, theirs = (self.losses(rollout, one, rollout.started) for one in (rollout.version, rollout.champion))
-        return (quality(ours), quality(theirs)) if len(ours.loss) or len(theirs.loss) else None
+        if not len(ours.loss) and not len(theirs.loss):
+            return None
+        steps = ledger.between(self.storage, rollout.endpoint, rollout.revision - rollout.step, rollout.revision)
+        return qualities(ours, theirs, [one.at for one in steps[1:]])
 
     def _slow_ms(self, rollout: Rollout) -> float | None:
         """From which latency on an answer of either variant is slow: what keys are compared by."""
