@@ -144,6 +144,22 @@ def test_labels_turned_round_or_in_another_unit_are_suspect_and_drifted_ones_are
     assert "standard deviations beyond what their inputs explain" in jumped.text
 
 
+def test_customers_that_come_again_count_once_in_the_bounds(tmp_path):
+    """Without keys the bounds are far closer: each of the 75 customers has an error of its own, in 40 rows."""
+    customer = np.arange(3000) // 40
+    of_customer = np.random.default_rng(5).normal(0, 3, 75)[customer]
+    frame = rows(3000).drop("at").with_columns(id=pl.Series(customer), y=pl.col("y") + of_customer)
+    wide, close = (
+        Shop(folder, Model("demand", source="x.parquet", target="y", key=key, gate=Gate("rmse")), given).report(given)
+        for folder, key, given in (
+            (tmp_path / "a", "id", frame),
+            (tmp_path / "b", None, frame.drop("id")),
+        )
+        if folder.mkdir() is None
+    )
+    assert wide.high - wide.low > 1.2 * (close.high - close.low)
+
+
 def test_rows_in_no_order_are_parted_by_the_champions_own_split(tmp_path):
     model = Model("churn", source="x.parquet", target="y", key="id")
     frame = rows(1500).drop("at").with_columns(y=pl.when(pl.col("y") > 10).then(pl.lit("yes")).otherwise(pl.lit("no")))
