@@ -89,7 +89,7 @@ class Gate:
     champion by more than `margin` (a share of the champion's figure), or with `rule="superior"` be better than it,
     shown at `confidence` (one-sided) on `min_rows` at least; in the metrics `also` it must not be worse either. With
     `slices` it is refused where it is surely worse than that on one of the model's slices. `max_training_cost` is in
-    the currency of the setting `price_per_hour`.
+    the currency of the setting `core_hour_price`.
     """
 
     metric: str | None = None
@@ -425,7 +425,7 @@ class Replay:
     than `max_latency_ratio` times the champion's, or where surely more than `max_changed` of the answers differ by more
     than `tolerance`; without the last two it is only told. `tolerance` is in probability, and for numbers in standard
     deviations of the champion's answers. `sent` names columns that callers send though no version has asked for them
-    yet. `core_hour` is what an hour of one core costs.
+    yet.
     """
 
     rows: int = 1000
@@ -434,16 +434,14 @@ class Replay:
     max_changed: float | None = field(default=None, kw_only=True)
     max_latency_ratio: float | None = field(default=None, kw_only=True)
     sent: tuple[str, ...] = field(default=(), kw_only=True)
-    core_hour: float | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "sent", _names("Replay", "sent", self.sent))
         _share("Replay max_errors", self.max_errors)
         if self.max_changed is not None:
             _share("Replay max_changed", self.max_changed)
-        least = {"rows": self.rows, "tolerance": self.tolerance, "core_hour": self.core_hour}
-        for name, value in least.items():
-            if value is not None and not value >= 0:
+        for name, value in (("rows", self.rows), ("tolerance", self.tolerance)):
+            if not value >= 0:
                 raise DeclarationError(f"Replay {name} is {value}", remedy="write 0 or more")
         if self.max_latency_ratio is not None and not self.max_latency_ratio > 0:
             raise DeclarationError(

@@ -16,6 +16,7 @@ from typing import TypeVar
 from loopwright.core.clock import Clock
 from loopwright.core.codec import from_plain
 from loopwright.core.ids import derived_id
+from loopwright.core.price import CoreHour
 from loopwright.data.contract import DataContract, infer_contract
 from loopwright.data.odcs import read_contract, write_contract
 from loopwright.data.peek import check_columns
@@ -154,7 +155,6 @@ def evaluation_report(
     run: Run,
     jobs: Jobs,
     context: StageContext,
-    price_per_hour: float | None,
 ) -> EvaluationReport:
     """How candidate, champion and dummy do on the same test rows, which none of them was trained on."""
     task = EvaluateTask(
@@ -164,7 +164,6 @@ def evaluation_report(
         folder=f"evaluations/{candidate.id}",
         run_id=run.id,
         judged=_judged(run, context),
-        price_per_hour=price_per_hour,
     )
     return _job(jobs, "evaluate", task, EvaluationReport, model, code_version, context)
 
@@ -196,11 +195,13 @@ def replay_report(
     return _job(jobs, "replay", task, ReplayReport, model, code_version, context)
 
 
-def gate_decision(model: Model, evaluation_report: EvaluationReport, replay_report: ReplayReport) -> GateDecision:
+def gate_decision(
+    model: Model, evaluation_report: EvaluationReport, replay_report: ReplayReport, core_hour: CoreHour | None
+) -> GateDecision:
     """Whether the candidate may go on, and why."""
     declared = model.declaration
-    replayed = judge_replay(declared.replay, declared.gate, replay_report)
-    return decide_gate(declared.gate, evaluation_report, replay=replayed)
+    replayed = judge_replay(declared.replay, declared.gate, replay_report, core_hour)
+    return decide_gate(declared.gate, evaluation_report, replay=replayed, core_hour=core_hour)
 
 
 def bundle(

@@ -21,6 +21,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableError
 
+from loopwright.core.price import CoreHour
 from loopwright.errors import SettingsError
 
 FILE = "loopwright.toml"
@@ -46,9 +47,6 @@ class Settings(BaseSettings):
     compute: Literal["local"] = Field("local", description="Where jobs run.")
     job_python: str = Field("", description="The Python that runs jobs; empty: the one that runs Loopwright.")
     job_memory_mb: int | None = Field(None, ge=256, description="The most memory a job may take, MiB.")
-    price_per_hour: float | None = Field(
-        None, ge=0, description="What an hour of the machine costs that runs jobs, in your currency; none: not known."
-    )
     host: str = Field("127.0.0.1", description="The address the control API and the inference server listen on.")
     port: int = Field(8400, ge=0, le=65535, description="The port of the control API, and of MLflow under /mlflow.")
     inference_port: int = Field(8401, ge=0, le=65535, description="The port of the inference server.")
@@ -96,7 +94,7 @@ class Settings(BaseSettings):
         "", description="Where people reach the control API, for links in notices; empty: they have none."
     )
     core_hour_price: float | None = Field(
-        None, ge=0, description="What an hour of one core costs, for the cost of training in reports; none: not said."
+        None, ge=0, description="What an hour of one core costs: gates, replays and reports then speak of money."
     )
     currency: str = Field("", description="The currency of that price, such as EUR.")
     allow_pickle: bool = Field(True, description="Whether bundles that hold pickles may be opened.")
@@ -110,6 +108,10 @@ class Settings(BaseSettings):
         if not self.storage:
             return str(root / self.home / "store")
         return self.storage if "://" in self.storage else str(root / self.storage)
+
+    @property
+    def core_hour(self) -> CoreHour | None:
+        return None if self.core_hour_price is None else CoreHour(price=self.core_hour_price, currency=self.currency)
 
     @property
     def destinations(self) -> dict[str, tuple[str, ...]]:

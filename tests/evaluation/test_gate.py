@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loopwright.core.decision import decide
+from loopwright.core.price import CoreHour
 from loopwright.declare import Fairness, Gate
 from loopwright.evaluation.gate import decide_gate
 from loopwright.evaluation.records import Comparison, Estimate, EvaluationReport, GroupRate, SliceReport
@@ -302,14 +303,14 @@ def test_fairness_refuses_what_is_sure_and_asks_a_person_in_doubt(limit, found, 
 @pytest.mark.parametrize(
     ("price", "budget", "finding", "said"),
     [
-        (2.0, 1.0, "pass", "its training cost 1, within the budget of 1"),
-        (2.1, 1.0, "fail", "its training cost 1.05, above the budget of 1"),
-        (None, 1.0, "warn", "it took 1,800 s to train; what that costs is not known"),
+        (CoreHour(price=1.0, currency="EUR"), 1.0, "pass", "its training cost 1 EUR, within the budget of 1 EUR"),
+        (CoreHour(price=1.05), 1.0, "fail", "its training cost 1.05, above the budget of 1"),
+        (None, 1.0, "warn", "training took 1 core-hours; what they cost is not known"),
     ],
 )
 def test_the_cost_of_training_has_a_budget_and_is_not_invented(price, budget, finding, said):
-    evaluated = report(training_seconds=1_800.0, price_per_hour=price)
-    reason = decide_gate(Gate(max_training_cost=budget), evaluated).decision.reasons[-1]
+    evaluated = report(training_seconds=1_800.0, training_cores=2)
+    reason = decide_gate(Gate(max_training_cost=budget), evaluated, core_hour=price).decision.reasons[-1]
     assert (reason.rule, reason.finding) == ("max_training_cost", finding)
     assert reason.text.startswith(said)
 

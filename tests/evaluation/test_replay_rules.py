@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from loopwright.core.price import CoreHour
 from loopwright.declare import Gate, Replay
 from loopwright.evaluation.differences import Answers, compare_answers, segment
 from loopwright.evaluation.gate import decide_gate
@@ -136,8 +137,9 @@ def test_the_gates_budget_holds_for_captured_rows_too():
 
 def test_cost_is_in_core_hours_and_in_money_where_its_price_is_known():
     assert "a million take 0.278 hours of a core" in judged(timed(1, 0.9, 1.1))["replay_latency"].text
-    priced = judged(timed(1, 0.9, 1.1), Replay(core_hour=0.05))["replay_latency"].text
-    assert "a million cost 0.0139" in priced
+    priced = judge_replay(Replay(), Gate(), timed(1, 0.9, 1.1), CoreHour(price=0.05, currency="EUR"))[-1].text
+    assert "a million cost 0.0139 EUR" in priced
+    assert "(at 0.05 EUR an hour of a core)" in priced
 
 
 def test_the_gate_takes_the_reasons_among_its_own():

@@ -10,12 +10,13 @@ from fastapi import APIRouter, Query
 from starlette.responses import HTMLResponse, Response
 
 from loopwright.api.asking import Here, Limit, Name, Offset, Page
+from loopwright.bootstrap.health import model_health
 from loopwright.bootstrap.platform import Platform
 from loopwright.core.codec import from_plain
 from loopwright.declare import Drift
 from loopwright.errors import NotFoundError
 from loopwright.monitoring.page import to_html
-from loopwright.monitoring.report import HealthReport, health_report
+from loopwright.monitoring.report import HealthReport
 from loopwright.registry.records import ModelVersion
 from loopwright.rollout import ledger
 from loopwright.rollout.records import Rollout
@@ -115,7 +116,7 @@ def _health(platform: Platform, model: str, days: float) -> HealthReport:
     since = platform.clock.now() - timedelta(days=days)
     declared = next((one for one in platform.declared if one.name == model), None)
     drift = from_plain(declared.declaration["drift"], Drift) if declared else None
-    return health_report(model, platform.monitors, since=since, drift=drift)
+    return model_health(platform, model, since, drift=drift)
 
 
 def _state(platform: Platform, name: str) -> ModelState:

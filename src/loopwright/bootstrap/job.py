@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import resource
 import sys
 import time
@@ -16,6 +15,7 @@ from loopwright.bootstrap.predictor import load_predictor
 from loopwright.bundle.code import find_models, load_module, unpack_code
 from loopwright.core.clock import SystemClock
 from loopwright.core.codec import from_json, from_plain, to_json, to_plain
+from loopwright.core.cores import available_cores
 from loopwright.declare import Model
 from loopwright.errors import DeclarationError, JobError, LoopwrightError
 from loopwright.evaluation.records import EvaluateTask
@@ -70,21 +70,16 @@ def run_job(document: JobDocument, storage: Storage, folder: Path, model: Model 
             remedy=error.remedy if isinstance(error, LoopwrightError) else "",
             traceback="" if isinstance(error, LoopwrightError) else traceback.format_exc(),
             seconds=time.perf_counter() - started,
-            cores=_cores(),
+            cores=available_cores(),
         )
     return JobResult(
         id=document.id,
         result=to_plain(done),
         seconds=time.perf_counter() - started,
-        cores=_cores(),
+        cores=available_cores(),
         peak_memory_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         / (1024 if sys.platform != "darwin" else 1 << 20),
     )
-
-
-def _cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _workspace(document: JobDocument, storage: Storage, folder: Path, model: Model | None) -> Workspace:

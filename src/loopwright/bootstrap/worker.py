@@ -241,7 +241,7 @@ class Worker:
             "rollouts": platform.rollouts,
             "hosting": platform.hosting,
             "clock": platform.clock,
-            "price_per_hour": platform.settings.price_per_hour,
+            "core_hour": platform.settings.core_hour,
         }
 
     def _release_dead_workers(self) -> None:

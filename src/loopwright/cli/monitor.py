@@ -9,8 +9,8 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from loopwright.bootstrap.drift import drift_of_captures, drift_of_counts, drift_of_files
+from loopwright.bootstrap.health import model_health
 from loopwright.bootstrap.outcomes import tell_outcomes
-from loopwright.bootstrap.performance import live_performance
 from loopwright.bootstrap.platform import Platform
 from loopwright.cli.alerts import ack, alerts, lift, notices, silence, silences
 from loopwright.cli.output import Common, answer, say, table
@@ -19,11 +19,8 @@ from loopwright.core.clock import parse_duration
 from loopwright.core.codec import to_plain
 from loopwright.declare import Drift
 from loopwright.errors import RequestError, StorageError
-from loopwright.monitoring.history import Asked
 from loopwright.monitoring.page import to_html
 from loopwright.monitoring.records import DriftReport, Finding, FindingKind
-from loopwright.monitoring.report import health_report
-from loopwright.retraining.records import RetrainRequest
 
 app = App(name="monitor", help="Findings, alerts, requests to retrain, performance, the health report; tell outcomes.")
 
@@ -176,17 +173,7 @@ def report(
     platform = common.platform()
     declared = platform.project.model(model)
     start = _back(platform, since)
-    measured = live_performance(platform, declared.name, since=since, window=window)
-    made = health_report(
-        declared.name,
-        platform.monitors,
-        since=start,
-        performance=measured,
-        drift=declared.declaration.drift,
-        requests_to_retrain=map(_asked, platform.retraining.requests(declared.name, limit=500)),
-        core_hour_price=platform.settings.core_hour_price,
-        currency=platform.settings.currency,
-    )
+    made = model_health(platform, declared.name, start, drift=declared.declaration.drift, window=window)
     if common.json:
         answer(to_plain(made))
         return 0
@@ -196,17 +183,6 @@ def report(
         raise StorageError(f"{output} cannot be written: {error.strerror}", remedy="write elsewhere") from None
     say(f"{declared.name}, the last {since}: {output}")
     return 0
-
-
-def _asked(request: RetrainRequest) -> Asked:
-    return Asked(
-        at=request.requested,
-        by=request.actor if request.trigger == "manual" else request.trigger.replace("_", " "),
-        because=request.reason,
-        status=request.status,
-        words=request.decision.because() if request.decision else "",
-        run=request.run,
-    )
 
 
 def _back(platform: Platform, since: str) -> datetime:

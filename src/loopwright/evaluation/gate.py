@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from loopwright.core.decision import Finding, Reason, decide
+from loopwright.core.price import CoreHour
 from loopwright.declare import METRICS, Gate
 from loopwright.evaluation.fairness import in_doubt, judge_fairness
 from loopwright.evaluation.records import Comparison, Estimate, EvaluationReport, GateDecision
@@ -20,7 +21,12 @@ Rule = Callable[[Gate, EvaluationReport], Iterator[Reason]]
 
 
 def decide_gate(
-    gate: Gate, report: EvaluationReport, approval_given: bool = False, *, replay: Iterable[Reason] = ()
+    gate: Gate,
+    report: EvaluationReport,
+    approval_given: bool = False,
+    *,
+    replay: Iterable[Reason] = (),
+    core_hour: CoreHour | None = None,
 ) -> GateDecision:
     """Whether the candidate may go on. The reasons' rules, and when they fail:
 
@@ -44,7 +50,7 @@ def decide_gate(
     - `replay…`: see `replay_rules.judge_replay`, whose reasons are handed in as `replay`.
     - `approval`: never fails; it says that a person must agree before the candidate goes on.
     """
-    reasons = [*(reason for rule in RULES for reason in rule(gate, report)), *replay]
+    reasons = [*(reason for rule in RULES for reason in rule(gate, report)), *_cost(gate, report, core_hour), *replay]
     asked = gate.approval or _stands_apart(report) or in_doubt(gate, report)
     if asked:
         finding: Finding = "pass" if approval_given else "warn"
@@ -182,18 +188,18 @@ def _budgets(gate: Gate, report: EvaluationReport) -> Iterator[Reason]:
             yield Reason(rule=rule, finding="pass" if kept else "fail", text=text, figures=figures)
 
 
-def _cost(gate: Gate, report: EvaluationReport) -> Iterator[Reason]:
+def _cost(gate: Gate, report: EvaluationReport, core_hour: CoreHour | None) -> Iterator[Reason]:
     rule, budget = "max_training_cost", gate.max_training_cost
     if budget is None:
         return
-    if report.price_per_hour is None:
-        text = (
-            f"it took {report.training_seconds:,.0f} s to train; what that costs is not known (price_per_hour is unset)"
-        )
-        yield Reason(rule=rule, finding="warn", text=text, figures={"seconds": report.training_seconds})
+    hours = report.training_seconds * report.training_cores / 3600
+    if core_hour is None:
+        text = f"training took {hours:.3g} core-hours; what they cost is not known (core_hour_price is unset)"
+        yield Reason(rule=rule, finding="warn", text=text, figures={"core_hours": hours})
         return
-    cost = report.training_seconds / 3600 * report.price_per_hour
-    text = f"its training cost {cost:.3g}, {'within' if cost <= budget else 'above'} the budget of {budget:g}"
+    cost = hours * core_hour.price
+    kept = "within" if cost <= budget else "above"
+    text = f"its training cost {core_hour.said(cost)}, {kept} the budget of {core_hour.said(budget)}"
     finding: Finding = "pass" if cost <= budget else "fail"
     yield Reason(rule=rule, finding=finding, text=text, figures={"value": cost, "budget": budget})
 
@@ -208,7 +214,6 @@ RULES: tuple[Rule, ...] = (
     _slices,
     judge_fairness,
     _budgets,
-    _cost,
 )
 
 

@@ -47,7 +47,7 @@ class EvaluateTask:
     """An evaluation job's task: hold `candidate` against `champion` and a dummy on the test rows of `dataset`.
 
     The reference and the pictures go below the object-store folder `folder`. `judged` are the rows on which earlier
-    candidates of this model were held against a champion, `price_per_hour` what the machine costs, where it is known.
+    candidates of this model were held against a champion.
     """
 
     candidate: Candidate
@@ -56,7 +56,6 @@ class EvaluateTask:
     folder: str
     run_id: str
     judged: tuple[JudgedRows, ...] = ()
-    price_per_hour: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -168,7 +167,7 @@ class EvaluationReport:
     judged: JudgedRows | None = None
     uses: float = 1.0
     training_seconds: float = 0.0
-    price_per_hour: float | None = None
+    training_cores: int = 1
 
     def against(self, who: Who) -> Comparison | None:
         """The comparison with `who`, if there is one."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from loopwright.core.decision import Finding, Reason
+from loopwright.core.price import CoreHour
 from loopwright.declare import Gate, Replay
 from loopwright.evaluation.differences import Bounded, Difference, Differences
 from loopwright.evaluation.replay_records import LatencyComparison, ReplayReport
@@ -17,7 +18,9 @@ SLOW = 2.0
 called otherwise, twice the latency."""
 
 
-def judge_replay(policy: Replay, gate: Gate, report: ReplayReport) -> tuple[Reason, ...]:
+def judge_replay(
+    policy: Replay, gate: Gate, report: ReplayReport, core_hour: CoreHour | None = None
+) -> tuple[Reason, ...]:
     """The reasons of a replay; none where there was nothing to replay. The rules, and when they fail:
 
     - `replay`: warns where there is captured traffic that cannot be replayed.
@@ -36,7 +39,7 @@ def judge_replay(policy: Replay, gate: Gate, report: ReplayReport) -> tuple[Reas
     return (
         _errors(policy, gate, report),
         *_differences(policy, report),
-        *_latency(policy, gate, report.latency),
+        *_latency(policy, gate, report.latency, core_hour),
     )
 
 
@@ -82,7 +85,9 @@ def _differences(policy: Replay, report: ReplayReport) -> Iterator[Reason]:
         yield _said("warn" if flipped or _above(whole.changed, MANY_CHANGED) else "pass", text, whole)
 
 
-def _latency(policy: Replay, gate: Gate, found: LatencyComparison | None) -> Iterator[Reason]:
+def _latency(
+    policy: Replay, gate: Gate, found: LatencyComparison | None, core_hour: CoreHour | None
+) -> Iterator[Reason]:
     if found is None:
         return
     budget, limit = gate.max_latency_ms, policy.max_latency_ratio
@@ -98,16 +103,16 @@ def _latency(policy: Replay, gate: Gate, found: LatencyComparison | None) -> Ite
     text += f"; {limit:g} times are allowed" if limit is not None else ""
     figures = {"candidate_ms": found.candidate_ms, "champion_ms": found.champion_ms, "ratio": found.ratio}
     bounds = {"low": found.low, "high": found.high, "rows": float(found.rows)}
-    yield Reason(rule="replay_latency", finding=finding, text=text + _cost(policy, found), figures=figures | bounds)
+    yield Reason(rule="replay_latency", finding=finding, text=text + _cost(core_hour, found), figures=figures | bounds)
 
 
-def _cost(policy: Replay, found: LatencyComparison) -> str:
-    """What a million predictions one by one cost in one core's time, and in money where its price is declared."""
+def _cost(core_hour: CoreHour | None, found: LatencyComparison) -> str:
+    """What a million predictions one by one cost in one core's time, and in money where its price is known."""
     ours, theirs = (milliseconds / 3.6 for milliseconds in (found.candidate_ms, found.champion_ms))
-    if policy.core_hour is None:
-        return f"; a million take {ours:.3g} hours of a core, the champion's {theirs:.3g} (no price is declared)"
-    price = policy.core_hour
-    return f"; a million cost {ours * price:.3g}, the champion's {theirs * price:.3g} (at {price:g} an hour of a core)"
+    if core_hour is None:
+        return f"; a million take {ours:.3g} hours of a core, the champion's {theirs:.3g} (core_hour_price is unset)"
+    cost, other = (core_hour.said(hours * core_hour.price) for hours in (ours, theirs))
+    return f"; a million cost {cost}, the champion's {other} (at {core_hour.said(core_hour.price)} an hour of a core)"
 
 
 def _where(found: Differences) -> str:

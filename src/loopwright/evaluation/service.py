@@ -69,7 +69,7 @@ def evaluate(task: EvaluateTask, workspace: Workspace) -> EvaluationReport:
         judged=judged,
         uses=used,
         training_seconds=task.candidate.seconds,
-        price_per_hour=task.price_per_hour,
+        training_cores=task.candidate.cores,
     )
 
 

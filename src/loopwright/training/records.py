@@ -71,6 +71,7 @@ class Candidate:
     rows: int
     trained_until: str | None
     seconds: float
+    cores: int = 1
     trials: tuple[Trial, ...] = ()
     notes: tuple[str, ...] = ()
     rounds: int | None = None

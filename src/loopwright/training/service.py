@@ -8,6 +8,7 @@ from datetime import timedelta
 import lightgbm
 
 from loopwright.bundle.read import bundle_digest
+from loopwright.core.cores import available_cores
 from loopwright.data.snapshot import load_rows
 from loopwright.declare import DEFAULT_METRIC, Model
 from loopwright.ports.storage import upload_folder
@@ -54,7 +55,7 @@ def train(task: TrainTask, workspace: Workspace) -> Candidate:
     upload_folder(workspace.storage, task.folder, folder)
     workspace.progress("trained", 1.0)
     seconds = (workspace.clock.now() - started) / timedelta(seconds=1)
-    return replace(candidate, digest=bundle_digest(folder), seconds=seconds)
+    return replace(candidate, digest=bundle_digest(folder), seconds=seconds, cores=available_cores())
 
 
 def _fit(task: TrainTask, workspace: Workspace, material: Material, metric: str) -> tuple[Fitted, tuple[Trial, ...]]:
