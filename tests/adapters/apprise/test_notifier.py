@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -101,3 +103,18 @@ def test_a_url_of_no_service_is_refused_without_the_secret(url):
         AppriseNotifier([url])
     assert "token-123" not in caught.value.message
     assert caught.value.remedy
+
+
+@pytest.mark.parametrize("url", ["nosuch://user:hunter2@host", "hunter2", "slack://hunter2", "mailto://a:hunter2@"])
+def test_a_url_that_cannot_be_read_is_shown_nowhere(url):
+    code = f"""
+from loopwright.adapters.apprise.notifier import AppriseNotifier
+from loopwright.errors import SettingsError
+try:
+    AppriseNotifier([{url!r}])
+except SettingsError as error:
+    print(error, error.remedy)
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "notification URL" in ran.stdout
+    assert "hunter2" not in ran.stdout + ran.stderr

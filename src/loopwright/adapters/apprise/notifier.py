@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import apprise
 
 from loopwright.errors import LoopwrightError, SettingsError
 from loopwright.ports.notifier import Notice
+
+_LOGGER = logging.getLogger("apprise")
+_LOGGER.propagate = False  # it writes URLs that it cannot read whole, and with them their secrets
+_LOGGER.addHandler(logging.NullHandler())
 
 _TYPES = {
     "info": apprise.NotifyType.INFO,
