@@ -25,7 +25,7 @@ BLOCKS = [block for page in PAGES for block in blocks(page)]
 NO_SETTINGS = {"LOOPWRIGHT_ENV", "LOOPWRIGHT_ACTOR", "LOOPWRIGHT_DATA"}
 """Names in the environment that are read, but are no fields of `Settings`."""
 
-DECLARED = [getattr(loopwright, one) for one in loopwright.__all__ if one not in ("Model", "open")]
+DECLARED = [getattr(loopwright, one) for one in loopwright.__all__ if one not in ("Model", "open", "simulate")]
 
 
 @pytest.mark.parametrize("page", ALL, ids=name)
