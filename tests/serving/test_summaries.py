@@ -81,8 +81,8 @@ def test_a_bundle_without_reference_is_counted_all_the_same(project: Any, bring_
 
 
 def shared(bring_up: Callable[..., Any], project: Any, **fields: Any) -> Any:
-    champion, challenger = project.bundle(), replace(project.bundle(version=2), name="challenger", weight=30)
-    return bring_up(replace(champion, weight=70), challenger, **fields)
+    challenger = replace(project.bundle(version=2), name="challenger", weight=30, slow_ms=100.0)
+    return bring_up(replace(project.bundle(), weight=70, slow_ms=50.0), challenger, **fields)
 
 
 def test_a_challengers_answers_are_counted_on_the_champions_bins_too(
@@ -104,8 +104,8 @@ def test_a_challengers_answers_are_counted_on_the_champions_bins_too(
 
 
 def test_what_comes_of_a_key_is_counted_in_its_slot(project: Any, bring_up: Callable[..., Any], served: Any) -> None:
-    endpoint = shared(bring_up, project, sticky_by="shop", slow_ms=50.0)
-    live = endpoint.route("a")
+    endpoint = shared(bring_up, project, sticky_by="shop")
+    live = endpoint.named("champion")
     windows = Windows(60)
     asked = [({"x": [1], "shop": ["a"]}, 10.0), ({"x": [1], "shop": ["a"]}, 90.0), ({"x": [1], "shop": ["b"]}, 10.0)]
     add(windows, *(served(row, [1.0], live=live, at=START, latency_ms=ms) for row, ms in asked))
@@ -119,6 +119,18 @@ def test_what_comes_of_a_key_is_counted_in_its_slot(project: Any, bring_up: Call
     assert twice is not None
     assert twice.by_slot is not None
     assert sum(twice.by_slot.requests) == 14
+
+
+def test_each_variant_has_its_own_limit_of_slow(project: Any, bring_up: Callable[..., Any], served: Any) -> None:
+    """The challenger may be slower by a ratio: what is counted of both is as often slow where it is so by just that."""
+    endpoint = shared(bring_up, project, sticky_by="shop")
+    slow = []
+    for name in ("champion", "challenger"):
+        windows = Windows(60)
+        row = served({"x": [1], "shop": ["a"]}, [1.0], at=START, latency_ms=90.0)
+        add(windows, replace(row, live=endpoint.named(name)))
+        slow.append(windows.closed(None)[0].by_slot.slow)
+    assert slow == [(1,), (0,)]
 
 
 def test_a_slot_is_answered_by_one_variant(project: Any, bring_up: Callable[..., Any]) -> None:

@@ -300,7 +300,9 @@ class Rollouts:
         return qualities(ours, theirs, [one.at for one in steps[1:]])
 
     def _slow_ms(self, rollout: Rollout) -> float | None:
-        """From which latency on an answer of either variant is slow: what keys are compared by."""
+        """From which latency on a challenger's answer is slow: what keys are compared by. The champion's, the policy's
+        ratio sooner, so that one slower by just the ratio has as many.
+        """
         now = self.clock.now()
         usual = evidence(summaries(self.storage, rollout.endpoint, now - USUAL, now + SKEW), rollout.champion or 0)
         if usual.p99_ms is None or usual.requests < LATENCY_REQUESTS:
@@ -317,14 +319,15 @@ class Rollouts:
             copied = replace(self._variant(rollout, SHADOW, weight), shadow=True)
             variants, text = (replace(champion, weight=100), copied), f"version {rollout.version} sees {weight} %"
         else:
-            challenger = self._variant(rollout, CHALLENGER, weight)
+            slow_ms = self._slow_ms(rollout)
+            usual_ms = None if slow_ms is None else slow_ms / plan.max_latency_ratio
+            challenger = replace(self._variant(rollout, CHALLENGER, weight), slow_ms=slow_ms)
             variants, text = (
-                (replace(champion, weight=100 - weight), challenger),
+                (replace(champion, weight=100 - weight, slow_ms=usual_ms), challenger),
                 f"version {rollout.version} takes {weight} %",
             )
-        slow_ms = None if plan.shadow else self._slow_ms(rollout)
         cause = f"{rollout.id}:step-{step}"
-        revision = self._write(current, variants, rollout.actor, text, cause, plan, slow_ms=slow_ms)
+        revision = self._write(current, variants, rollout.actor, text, cause, plan)
         now = self.clock.now()
         return self._change(
             rollout,
@@ -360,7 +363,7 @@ class Rollouts:
         under_way = current is not None and (len(current.answering) > 1 or (rollout.plan.shadow and rollout.step >= 0))
         if current is not None and champion is not None and (under_way or entering):
             text = "; ".join(one.text for one in reasons if one.finding == "fail") or "aborted"
-            self._write(current, (replace(champion, weight=100),), actor, text, f"{rollout.id}:abort")
+            self._write(current, (replace(champion, weight=100, slow_ms=None),), actor, text, f"{rollout.id}:abort")
         return self._end(rollout, "aborted", reasons)
 
     def _supersede(self, newer: Rollout) -> None:
@@ -382,7 +385,6 @@ class Rollouts:
         cause: str,
         plan: RolloutPlan | None = None,
         endpoint: str = "",
-        slow_ms: float | None = None,
     ) -> EndpointRevision:
         if current is not None and current.cause == cause:
             return current  # written before a crash that forgot it
@@ -396,7 +398,6 @@ class Rollouts:
             variants=variants,
             sticky_by=sticky_by,
             capture=capture,
-            slow_ms=slow_ms,
             actor=actor,
             reason=reason,
             cause=cause,

@@ -113,7 +113,7 @@ class _Window:
         for counts in self.columns.values():
             counts.add(_values(batch, counts.column.name))
         if batch.units:
-            limit = batch.live.revision.slow_ms or math.inf
+            limit = batch.live.variant.slow_ms or math.inf
             slow = (batch.latencies > limit).tolist()
             for unit, request, late in zip(batch.units, batch.ids, slow, strict=True):
                 self.count_slot(slot(batch.live.revision.endpoint, text_of(unit) or request), slow=late)

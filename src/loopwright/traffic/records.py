@@ -14,7 +14,8 @@ from loopwright.core.digest import digest_bytes
 class Variant:
     """A model version behind an endpoint. `bundle` is the object-store folder of its files; `weight` is in percent.
 
-    A `shadow` answers nobody: it gets a copy of that percentage of the requests once they are answered.
+    A `shadow` answers nobody: it gets a copy of that percentage of the requests once they are answered. Answers slower
+    than `slow_ms` are counted as slow, by slot; None where no limit was known.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Variant:
     bundle_digest: str
     weight: int
     shadow: bool = False
+    slow_ms: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,8 +40,7 @@ class EndpointRevision:
     """What `endpoint` should serve from `at` on, who said so and why.
 
     `cause` names the decision behind it (a rollout and its step), so that applying a decision twice makes one revision.
-    `previous` is the SHA-256 of the revision before, as stored; the first has an empty one. Answers slower than
-    `slow_ms` are counted as slow, by slot; None where no limit was known.
+    `previous` is the SHA-256 of the revision before, as stored; the first has an empty one.
     """
 
     endpoint: str
@@ -48,7 +49,6 @@ class EndpointRevision:
     variants: tuple[Variant, ...]
     sticky_by: str | None = None
     capture: CapturePolicy = CapturePolicy()
-    slow_ms: float | None = None
     actor: str
     reason: str
     cause: str

@@ -30,7 +30,7 @@ SLOTS = 1000
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SlotCounts:
     """What came of the keys in each slot, for those that had any: `requests` (failed ones too), `failed` ones, and
-    `slow` ones, slower than the revision's `slow_ms`. All requests of a key are in one slot, and all of a slot's are
+    `slow` ones, slower than the variant's `slow_ms`. All requests of a key are in one slot, and all of a slot's are
     answered by one variant.
     """
 
