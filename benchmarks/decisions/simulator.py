@@ -17,7 +17,7 @@ from loopwright.simulation.service import simulate
 
 PART = "simulator"
 EXAMPLES = Path(__file__).parents[2] / "examples"
-SCENARIOS = ("quiet", "sudden", "gradual", "bad-challenger", "bad-refit")
+SCENARIOS = ("quiet", "sudden", "bad-challenger")
 FLIGHTS_EVERY = 10
 """One flight in so many is taken: a year of all of them is months of training."""
 
@@ -29,9 +29,9 @@ def measure(effort: Effort) -> Iterator[Figure]:
     if effort.data is None:
         yield left_out(PART, "real rows, replayed", "no folder of data sets (--data)")
         return
-    yield from replayed("bike_demand", "bikes, hourly, the last half of 2012", effort, days=14 if effort.quick else 184)
+    yield from replayed("bike_demand", "bikes, hourly, the last of 2012", effort, days=14 if effort.quick else 90)
     if not effort.quick:
-        yield from replayed("flights", f"flights of 2013, one in {FLIGHTS_EVERY}", effort, days=120)
+        yield from replayed("flights", f"flights of 2013, one in {FLIGHTS_EVERY}", effort, days=45)
 
 
 def speed(effort: Effort) -> Iterator[Figure]:

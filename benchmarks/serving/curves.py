@@ -51,12 +51,12 @@ def measure_curves(setting: Setting, sweeps: Mapping[str, Sequence[int]]) -> lis
     ]
 
 
-def draw(points: Sequence[Point], folder: Path) -> list[Path]:
-    """A picture for each curve: throughput on the left, p99 on the right."""
+def draw(points: Sequence[Point], folder: Path) -> dict[str, Path]:
+    """A picture for each curve, by its name: throughput on the left, p99 on the right."""
     # The pictures are the only thing that needs matplotlib.
     from matplotlib.figure import Figure
 
-    drawn = []
+    drawn: dict[str, Path] = {}
     for curve in dict.fromkeys(one.curve for one in points):
         picture = Figure(figsize=(9, 3.4), layout="constrained")
         left, right = picture.subplots(1, 2)
@@ -67,8 +67,8 @@ def draw(points: Sequence[Point], folder: Path) -> list[Path]:
         _label(left, curve, "requests a second")
         _label(right, curve, "p99, milliseconds")
         left.legend(frameon=False)
-        drawn.append(folder / f"serving-{curve}.svg")
-        picture.savefig(drawn[-1], metadata={"Date": None})
+        drawn[curve] = folder / f"serving-{curve}.svg"
+        picture.savefig(drawn[curve], metadata={"Date": None})
     return drawn
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from serving.curves import LABELS
 from serving.figures import Figure, shown
 
-BEGIN, END = "<!-- figures: written by benchmarks/serving.py -->", "<!-- end of figures -->"
+BEGIN, END = "<!-- figures: written by a program in benchmarks/ -->", "<!-- end of figures -->"
 
 
-def write_block(page: Path, machine: str, figures: Sequence[Figure], pictures: Sequence[Path]) -> None:
+def write_block(page: Path, machine: str, figures: Sequence[Figure], pictures: Mapping[str, str]) -> None:
     """Put the figures between the marks of `page`. Raises `ValueError` where it has none."""
     head, begin, rest = page.read_text().partition(BEGIN)
     _, end, tail = rest.partition(END)
@@ -21,8 +20,8 @@ def write_block(page: Path, machine: str, figures: Sequence[Figure], pictures: S
     page.write_text(f"{head}{BEGIN}\n\n{block(machine, figures, pictures)}\n{END}{tail}")
 
 
-def block(machine: str, figures: Sequence[Figure], pictures: Sequence[Path]) -> str:
-    """The machine, a table for each part, the pictures."""
+def block(machine: str, figures: Sequence[Figure], pictures: Mapping[str, str]) -> str:
+    """The machine, a table for each part, the pictures: file names by what they show."""
     parts = [f"Measured on: {machine}.\n"]
     for part in dict.fromkeys(one.part for one in figures):
         lines = [_row(one) for one in figures if one.part == part]
@@ -31,8 +30,7 @@ def block(machine: str, figures: Sequence[Figure], pictures: Sequence[Path]) -> 
                 [f"### {part}\n", "| | median | least – greatest | goal | |", "|---|--:|--:|--:|---|", *lines, ""]
             )
         )
-    for path in pictures:
-        parts.append(f"![Throughput and p99 by {LABELS[path.stem.partition('-')[2]]}]({path.name})\n")
+    parts += [f"![{shows}]({name})\n" for shows, name in pictures.items()]
     return "\n".join(parts)
 
 

@@ -123,7 +123,7 @@ def test_a_first_version_must_surely_know_something_and_a_rival_dummy_or_a_later
     dummy = comparison("dummy", difference, low)
     assert findings(Gate(), report(dummy=dummy))["dummy"] == first
     assert findings(Gate(), report(dummy=dummy, dummy_persists=True))["dummy"] == later
-    assert findings(Gate(), report(dummy=dummy, champion=comparison("champion", 9.0, 8.0)))["dummy"] == later
+    assert findings(Gate(), report(dummy=dummy, champion=comparison("champion", 1.0, -2.0)))["dummy"] == later
 
 
 @pytest.mark.parametrize(
@@ -216,6 +216,13 @@ def test_a_superior_candidate_must_surely_be_better(difference, low, finding, sa
     )
     assert reason.finding == finding
     assert said in reason.text
+
+
+@pytest.mark.parametrize(("lead", "low", "finding"), [(30.0, 25.0, "warn"), (3.0, -1.0, "fail")])
+def test_who_is_no_better_than_the_dummy_passes_only_in_the_place_of_one_who_is_surely_worse(lead, low, finding):
+    dummy, champion = comparison("dummy", -1.0, -3.0), comparison("champion", lead, low)
+    assert findings(Gate(), report(dummy=dummy, champion=champion))["dummy"] == finding
+    assert findings(Gate(), report(dummy=dummy))["dummy"] == "fail"
 
 
 def test_rows_that_have_judged_before_let_less_chance_pass():

@@ -92,7 +92,10 @@ def _dummy(gate: Gate, report: EvaluationReport) -> Iterator[Reason]:
     if _shown(against.p_better, alpha):
         yield _reason("dummy", "pass", f"{what}: better{_at_least(against)}", against, alpha)
     elif against.difference <= 0:
-        yield _reason("dummy", "fail", f"{what}: no better", against, alpha)
+        # After the world has changed the champion may be worse than both: to refuse would be to keep it.
+        relief = (live := report.against("champion")) is not None and _shown(live.p_better, alpha)
+        text = f"{what}: no better{', but surely better than the champion' if relief else ''}"
+        yield _reason("dummy", "warn" if relief else "fail", text, against, alpha)
     else:
         finding: Finding = "warn" if report.dummy_persists or _is_later(report) else "fail"
         text = f"{what}: that may be chance{_needed(against, against.difference, alpha)}"
