@@ -490,6 +490,7 @@ class Alerts:
     capture: AlertRule = AlertRule(recover=2)
     run: AlertRule = AlertRule()
     rollout: AlertRule = AlertRule()
+    approval: AlertRule = AlertRule()
     info: tuple[str, ...] = ()
     warning: tuple[str, ...] = ()
     critical: tuple[str, ...] = ()

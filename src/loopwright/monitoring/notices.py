@@ -84,13 +84,20 @@ def evidence_command(alert: Alert) -> str:
         return f"loopwright runs show {alert.evidence}"
     if alert.rule == "rollout":
         return f"loopwright rollout list {alert.model}"
+    if alert.rule == "approval":
+        return f"loopwright {'rollout show' if _of_rollout(alert) else 'monitor requests'} {alert.model}"
     return f"loopwright monitor findings {alert.model} --kind {alert.rule}"
 
 
 def evidence_path(alert: Alert) -> str:
     """Where the control API has it."""
-    folder = {"run": "runs", "rollout": "rollouts"}.get(alert.rule, "findings")
+    asked = "rollouts" if _of_rollout(alert) else "retrain-requests"
+    folder = {"run": "runs", "rollout": "rollouts", "approval": asked}.get(alert.rule, "findings")
     return f"/api/v1/{folder}/{alert.evidence}"
+
+
+def _of_rollout(alert: Alert) -> bool:
+    return alert.evidence.startswith("rollout-")
 
 
 def _is_reminder_due(alert: Alert, notified: datetime, now: datetime) -> bool:

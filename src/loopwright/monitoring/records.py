@@ -12,7 +12,7 @@ from loopwright.evaluation.records import Estimate
 from loopwright.outcomes.records import LabelLag
 
 FindingKind = Literal["drift", "joint", "performance", "quality", "volume", "freshness", "errors", "latency", "capture"]
-RuleName = FindingKind | Literal["run", "rollout"]
+RuleName = FindingKind | Literal["run", "rollout", "approval"]
 Severity = Literal["info", "warning", "critical"]
 
 

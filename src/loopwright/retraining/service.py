@@ -20,6 +20,7 @@ from loopwright.errors import ConflictError, LoopwrightError, NotFoundError
 from loopwright.monitoring.store import findings
 from loopwright.registry.records import ModelVersion
 from loopwright.registry.service import Registry
+from loopwright.retraining.approvals import watch_approvals
 from loopwright.retraining.facts import dataset_of, look_around
 from loopwright.retraining.records import (
     Backtest,
@@ -158,6 +159,9 @@ class Retraining:
                 moved += self._tend(declaration, peek_source, evidence)
             except LoopwrightError as trouble:
                 troubles.append(trouble)
+            waiting = self.requests(declaration.name, statuses=("open",))
+            rollout = self.rollouts.active(declaration.name)
+            watch_approvals(self.state, declaration, waiting, rollout, self.clock.now())
         if troubles:
             raise troubles[0]
         return moved

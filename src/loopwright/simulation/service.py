@@ -347,7 +347,7 @@ class _Simulation:
     def _report(self) -> SimulationReport:
         name, days, platform = self.lab.model.name, self.world.days, self.lab
         findings = [one for one in platform.monitors.findings(name, limit=_ALL) if not one.passed]
-        alerts = [one for one in platform.monitors.alerts(name, limit=_ALL) if one.rule not in ("run", "rollout")]
+        alerts = [one for one in platform.monitors.alerts(name, limit=_ALL) if one.rule not in _OF_THE_LOOP]
         opened = sorted((one.opened - self.world.start) / timedelta(days=1) for one in alerts)
         for one, day in zip(sorted(alerts, key=lambda one: one.opened), opened, strict=True):
             self.marks.append(Mark(day=day, kind="alert", text=f"{one.title}: {one.text}"))
@@ -411,5 +411,8 @@ class _Labels:
 
 
 _ALL = 1_000_000
+_OF_THE_LOOP = ("run", "rollout", "approval")
+"""The rules of alerts that say nothing of the world."""
+
 _OF_THE_WORLD = ("drift", "quality", "performance")
 """The kinds of findings that say that the world is not as it was."""
