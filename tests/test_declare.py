@@ -52,6 +52,8 @@ def model(**extra):
         (lambda: BlueGreen(patience="long"), "'long' is not a duration"),
         (lambda: Canary(min_requests=-1), "min_requests is -1"),
         (lambda: Canary(max_latency_ratio=0), "max_latency_ratio is 0"),
+        (lambda: Canary(max_latency_ratio=float("inf")), "max_latency_ratio is inf"),
+        (lambda: Canary(max_latency_ratio=float("nan")), "max_latency_ratio is nan"),
         (lambda: model(name="demand-staging"), "staging endpoint of 'demand'"),
         (lambda: Schedule("every day"), "every day"),
         (lambda: Schedule("99 3 * * 1"), "99 3 * * 1"),

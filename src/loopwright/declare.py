@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import pairwise
+from math import inf
 from typing import Any, ClassVar, Literal, TypeVar, get_args
 
 from loopwright.core.calendar import never_ends, parse_freeze, parse_zone
@@ -800,7 +801,7 @@ def _check_pace(policy: str, declared: RolloutPolicy) -> None:
     _duration(f"{policy} patience", declared.patience)
     if declared.min_requests < 0:
         raise DeclarationError(f"{policy} min_requests is {declared.min_requests}", remedy="write 0 or more")
-    if declared.max_latency_ratio <= 0:
+    if not 0 < declared.max_latency_ratio < inf:
         raise DeclarationError(
             f"{policy} max_latency_ratio is {declared.max_latency_ratio}", remedy="write a ratio above 0, such as 2.0"
         )
