@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from loopwright import (
+    ABTest,
+    Alerts,
     BlueGreen,
     Canary,
     Decay,
@@ -72,7 +74,19 @@ def model(**extra):
         (lambda: Governor(freeze=["weekends"]), "'weekends' is no time to freeze"),
         (lambda: Governor(freeze=["mon 00:00-sun 00:00", "sun 00:00-mon 00:00"]), "no minute of the week free"),
         (lambda: Governor(zone="Mars/Olympus"), "'Mars/Olympus' is no time zone"),
+        (lambda: Governor(freeze=["2026-12-20/9999-12-31"]), "9999-12-31"),
+        (lambda: Governor("9999999d"), "longer than a century"),
         (lambda: Drift(alpha=2), "alpha is 2"),
+        (lambda: Drift(alpha=0), "alpha is 0"),
+        (lambda: Drift(-1), "psi is -1"),
+        (lambda: Drift(min_rows=0), "min_rows is 0"),
+        (lambda: Decay(window="0d"), "window has no length"),
+        (lambda: NewData(0), "min_rows is 0"),
+        (lambda: Gate(min_rows=0), "min_rows is 0"),
+        (lambda: Gate(max_latency_ms=-1), "max_latency_ms is -1"),
+        (lambda: Gate(max_training_cost=0), "max_training_cost is 0"),
+        (lambda: ABTest(horizon="0d"), "horizon has no length"),
+        (lambda: Alerts(drift="off"), "drift is 'off'"),
         (lambda: Replay(-1), "rows is -1"),
         (lambda: Replay(max_errors=1.5), "max_errors is 1.5"),
         (lambda: Replay(max_changed=-0.1), "max_changed is -0.1"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from itertools import pairwise
 from math import inf
@@ -130,6 +130,12 @@ class Gate:
                     remedy=f"write at_{meant}={wrong}",
                 )
         _share("Gate margin", self.margin)
+        if self.min_rows < 1:
+            raise DeclarationError(f"Gate min_rows is {self.min_rows}", remedy="write 1 or more")
+        for what in ("max_latency_ms", "max_size_mb", "max_training_cost"):
+            bound = getattr(self, what)
+            if bound is not None and not bound > 0:
+                raise DeclarationError(f"Gate {what} is {bound}", remedy="write a bound above 0, or leave it out")
         if not 0.5 <= self.confidence < 1:
             raise DeclarationError(f"Gate confidence is {self.confidence}", remedy="write a share from 0.5 to below 1")
 
@@ -238,6 +244,7 @@ class ABTest:
             raise DeclarationError(f"ABTest compares by {self.metric!r}", remedy=_one_of(get_args(ABMetric)))
         if self.otherwise not in ("champion", "challenger"):
             raise DeclarationError(f"ABTest otherwise is {self.otherwise!r}", remedy="write champion or challenger")
+        _some_time("ABTest horizon", self.horizon)
         _check_pace("ABTest", self)
 
 
@@ -295,6 +302,10 @@ class NewData:
 
     min_rows: int = 1
 
+    def __post_init__(self) -> None:
+        if self.min_rows < 1:
+            raise DeclarationError(f"NewData min_rows is {self.min_rows}", remedy="write 1 or more")
+
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
@@ -330,11 +341,15 @@ class Drift:
     joint: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
-        _duration("Drift window", self.window)
+        _some_time("Drift window", self.window)
         _share("Drift alpha", self.alpha)
         _share("Drift weight", self.weight)
-        if not parse_duration(self.window):
-            raise DeclarationError("Drift window has no length", remedy="for example 1d")
+        if not self.psi >= 0:
+            raise DeclarationError(f"Drift psi is {self.psi}", remedy="write an index from 0 on, such as 0.2")
+        if not self.alpha:
+            raise DeclarationError("Drift alpha is 0: nothing would be drift", remedy="write a chance such as 0.01")
+        if self.min_rows < 1:
+            raise DeclarationError(f"Drift min_rows is {self.min_rows}", remedy="write 1 or more")
         if self.season not in (None, *SEASONS):
             raise DeclarationError(f"Drift season is {self.season!r}", remedy='write "day" or "week", or leave it out')
         if self.season is not None and SEASONS[self.season] % parse_duration(self.window):
@@ -366,7 +381,7 @@ class Decay:
                 f"Decay names the metric {self.metric!r}, which does not exist", remedy=_one_of(METRICS)
             )
         _share("Decay margin", self.margin)
-        _duration("Decay window", self.window)
+        _some_time("Decay window", self.window)
         if not 0.5 <= self.confidence < 1:
             raise DeclarationError(f"Decay confidence is {self.confidence}", remedy="write a share from 0.5 to below 1")
         if not 0 < self.coverage <= 1:
@@ -500,6 +515,12 @@ class Alerts:
     def __post_init__(self) -> None:
         for severity in ("info", "warning", "critical"):
             object.__setattr__(self, severity, _names("Alerts", severity, getattr(self, severity)))
+        for one in fields(self):
+            found = getattr(self, one.name)
+            if isinstance(one.default, AlertRule) and not isinstance(found, AlertRule):
+                raise DeclarationError(
+                    f"Alerts {one.name} is {found!r}", remedy=f"write {one.name}=AlertRule({found!r})"
+                )
         if self.remind is not None:
             _duration("Alerts remind", self.remind)
             if not parse_duration(self.remind):
@@ -847,6 +868,12 @@ def _one_of(names: Iterable[str]) -> str:
 def _share(what: str, value: float) -> None:
     if not 0 <= value < 1:
         raise DeclarationError(f"{what} is {value}", remedy="write a share from 0 to below 1")
+
+
+def _some_time(what: str, text: str) -> None:
+    _duration(what, text)
+    if not parse_duration(text):
+        raise DeclarationError(f"{what} has no length", remedy="for example 1d")
 
 
 def _duration(what: str, text: str) -> None:

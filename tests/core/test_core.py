@@ -53,6 +53,12 @@ def test_other_texts_are_no_durations(text: str) -> None:
         parse_duration(text)
 
 
+@pytest.mark.parametrize("text", ["36526d", "9999999d", "99999999999999w", "9" * 400 + "s"])
+def test_nothing_is_longer_than_a_century_so_that_now_and_a_duration_make_a_date(text: str) -> None:
+    with pytest.raises(ValueError, match="longer than a century"):
+        parse_duration(text)
+
+
 def test_a_virtual_clock_moves_only_when_told() -> None:
     clock = VirtualClock()
     before = clock.now()

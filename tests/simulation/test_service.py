@@ -10,7 +10,7 @@ import pytest
 
 import loopwright
 from loopwright.cli.main import main
-from loopwright.errors import ConflictError, LoopwrightError, NotFoundError
+from loopwright.errors import ConflictError, LoopwrightError, NotFoundError, RequestError, StorageError
 from loopwright.simulation.page import to_html
 from loopwright.simulation.records import (
     Arrivals,
@@ -155,3 +155,31 @@ def test_the_command_lists_the_scenarios(monkeypatch: pytest.MonkeyPatch, capsys
     with pytest.raises(SystemExit):
         main()
     assert "bad-challenger" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"days": 0}, "0 days"),
+        ({"days": 99_999_999}, "99,999,999 days"),
+        ({"seed": -1}, "the seed is -1"),
+    ],
+)
+def test_what_cannot_be_simulated_is_refused_at_once(wrong, said):
+    with pytest.raises(RequestError, match=said):
+        loopwright.simulate(None, "quiet", **wrong)
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_the_work(monkeypatch, capsys, tmp_path):
+    words = ["simulate", "--output", str(tmp_path / "nowhere" / "page.html")]
+    monkeypatch.setattr(sys, "argv", ["loopwright", *words])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 1
+    assert "there is no folder" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="cannot be made"):
+        loopwright.simulate(None, "quiet", keep=tmp_path / "file" / "folder")

@@ -43,6 +43,8 @@ def live_performance(
 def check_length(text: str) -> None:
     """Raise `RequestError` unless `text` is a length of time above 0."""
     try:
-        parse_duration(text)
+        length = parse_duration(text)
     except ValueError as error:
         raise RequestError(str(error), remedy="for example 12h, 7d or 4w") from None
+    if not length:
+        raise RequestError(f"{text} has no length", remedy="for example 12h, 7d or 4w")

@@ -13,12 +13,12 @@ from loopwright.bootstrap.health import model_health
 from loopwright.bootstrap.outcomes import tell_outcomes
 from loopwright.bootstrap.platform import Platform
 from loopwright.cli.alerts import ack, alerts, lift, notices, silence, silences
-from loopwright.cli.output import Common, answer, say, table
+from loopwright.cli.output import Common, answer, say, table, write_text
 from loopwright.cli.performance import performance
 from loopwright.core.clock import parse_duration
 from loopwright.core.codec import to_plain
 from loopwright.declare import Drift
-from loopwright.errors import RequestError, StorageError
+from loopwright.errors import RequestError
 from loopwright.monitoring.page import to_html
 from loopwright.monitoring.records import DriftReport, Finding, FindingKind
 
@@ -177,10 +177,7 @@ def report(
     if common.json:
         answer(to_plain(made))
         return 0
-    try:
-        output.write_text(to_html(made), encoding="utf-8")
-    except OSError as error:
-        raise StorageError(f"{output} cannot be written: {error.strerror}", remedy="write elsewhere") from None
+    write_text(output, to_html(made))
     say(f"{declared.name}, the last {since}: {output}")
     return 0
 

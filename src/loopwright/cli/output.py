@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from cyclopts import Parameter
@@ -19,6 +20,7 @@ from loopwright.bootstrap.platform import Platform, open_platform
 from loopwright.cli.where import Where, given
 from loopwright.core.codec import to_json
 from loopwright.core.decision import Reason
+from loopwright.errors import StorageError
 
 console = Console()
 
@@ -42,6 +44,14 @@ def answer(record: Any) -> None:
 def say(text: str = "") -> None:
     """A line for a person."""
     console.print(text, highlight=False)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Raises `StorageError`."""
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror}", remedy="write elsewhere") from None
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:

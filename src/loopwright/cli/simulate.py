@@ -7,8 +7,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from loopwright.cli.output import answer, progress, say, table
+from loopwright.cli.output import answer, progress, say, table, write_text
 from loopwright.core.codec import to_plain
+from loopwright.errors import StorageError
 from loopwright.simulation.page import to_html
 from loopwright.simulation.records import RowsFrom, SimulationReport
 from loopwright.simulation.scenarios import scenarios
@@ -39,6 +40,8 @@ def simulate(
     """
     if list:
         return _list(json)
+    if output is not None and not output.parent.is_dir():  # better told now than after a minute
+        raise StorageError(f"there is no folder {output.parent}", remedy="write elsewhere")
     with progress("simulating", quiet=json) as show:
         report = play(
             project,
@@ -52,7 +55,7 @@ def simulate(
             progress=show,
         )
     if output is not None:
-        output.write_text(to_html(report), encoding="utf-8")
+        write_text(output, to_html(report))
     if json:
         answer(as_plain(report))
     else:

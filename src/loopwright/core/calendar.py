@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import MAXYEAR, UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 WEEK = 7 * 24 * 60
@@ -110,6 +110,8 @@ def _span(text: str) -> tuple[datetime, datetime]:
         raise ValueError(f"{text!r} is no span of days: write 2026-12-20/2027-01-02") from None
     if start.tzinfo or end.tzinfo:
         raise ValueError(f"{text!r} carries a time zone: leave it out, and name it once as zone=")
+    if end.year == MAXYEAR:
+        raise ValueError(f"{text!r} has no end; with retrain=() nothing is ever retrained")
     if len(written[1]) == len("2027-01-02"):
         end = datetime.combine(end.date() + timedelta(days=1), time())
     if end <= start:

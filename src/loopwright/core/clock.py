@@ -7,6 +7,9 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+CENTURY = timedelta(days=36_525)
+"""The longest duration there is: a moment so long before or after now is still a date."""
+
 
 class Clock(Protocol):
     """Where time comes from."""
@@ -46,7 +49,10 @@ def parse_duration(text: str) -> timedelta:
     match = _DURATION.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{text!r} is not a duration: write a number and a unit, such as 30s, 15m, 6h, 1d or 2w")
-    return timedelta(seconds=float(match[1]) * _SECONDS[match[2]])
+    seconds = float(match[1]) * _SECONDS[match[2]]
+    if seconds > CENTURY.total_seconds():
+        raise ValueError(f"{text!r} is longer than a century")
+    return timedelta(seconds=seconds)
 
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")

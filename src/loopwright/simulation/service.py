@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from loopwright.bootstrap.worker import Worker
 from loopwright.core.clock import parse_duration
-from loopwright.errors import DataError, LoopwrightError
+from loopwright.errors import DataError, LoopwrightError, RequestError
 from loopwright.monitoring.records import Finding
 from loopwright.runs.records import Run
 from loopwright.simulation.effects import mislabelled
@@ -49,6 +49,9 @@ STEP_HOURS = 6
 """How often the platform beats, in hours, while no rollout is under way; then it does every hour. Looking is what takes
 a simulation most of its time, and seconds, as in real life, would make days of months."""
 
+LONGEST = 3_650
+"""How many days may be asked for: ten years, which take some minutes."""
+
 Progress = Callable[[str, float], None]
 
 
@@ -67,10 +70,15 @@ def simulate(
     """Run the loop of the project in a folder through a scenario: one of ours by its name, a file, or a `Scenario`.
 
     Without a project the loop has a model and a world of our own. All happens in a temporary folder, or in `keep`,
-    which stays: `loopwright status --project` opens it. Raises `NotFoundError`, `DeclarationError`, `SourceError`,
-    `DataError`, `ConflictError` where `keep` is not empty, and `LoopwrightError` where there is no first version.
+    which stays: `loopwright status --project` opens it. Raises `RequestError`, `NotFoundError`, `DeclarationError`,
+    `SourceError`, `DataError`, `ConflictError` where `keep` is not empty, `StorageError` where it cannot be made, and
+    `LoopwrightError` where there is no first version.
     """
     began = time.perf_counter()
+    if not 1 <= days <= LONGEST:
+        raise RequestError(f"a simulation of {days:,} days", remedy=f"ask for 1 to {LONGEST:,}")
+    if seed < 0:
+        raise RequestError(f"the seed is {seed}", remedy="write 0 or more")
     chosen = check_scenario(scenario) if isinstance(scenario, Scenario) else find_scenario(scenario)
     if predictions_per_day is not None:
         chosen = check_scenario(replace(chosen, arrivals=replace(chosen.arrivals, per_day=predictions_per_day)))

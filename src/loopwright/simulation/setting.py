@@ -12,7 +12,7 @@ from loopwright.bundle.code import archive_code, unpack_code
 from loopwright.core.clock import VirtualClock
 from loopwright.data.snapshot import load_rows, snapshot
 from loopwright.declare import Declaration
-from loopwright.errors import ConflictError
+from loopwright.errors import ConflictError, StorageError
 from loopwright.project import Project
 from loopwright.settings import load_settings
 from loopwright.simulation.laboratory import Laboratory
@@ -79,10 +79,13 @@ def make_setting(
 
 
 def empty_folder(folder: Path) -> Path:
-    """The folder, made. Raises `ConflictError` where anything is in it."""
-    if folder.exists() and any(folder.iterdir()):
+    """The folder, made. Raises `StorageError`, and `ConflictError` where anything is in it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be made: {error.strerror}", remedy="name another folder") from None
+    if any(folder.iterdir()):
         raise ConflictError(f"{folder} is not empty", remedy="name a folder that is not there yet")
-    folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
