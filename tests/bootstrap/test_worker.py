@@ -26,7 +26,7 @@ def platform(tmp_path, clock):
 def test_one_models_mishap_keeps_no_other_from_its_turn_and_is_logged_in_full_once(platform, monkeypatch, caplog):
     looked = []
 
-    def tick(_, declarations):
+    def tick(_, declarations, look_at_source):
         looked.extend(declarations)
         if "alpha" in declarations:
             raise ZeroDivisionError("nothing to divide by")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from tests.docs.conftest import quick_platform
+from loopwright.bootstrap.platform import open_platform
 from tests.docs.pages import ROOT, Block, blocks
 from tests.docs.running import Reader, Terminal
 
@@ -21,7 +21,7 @@ def test_three_minutes_are_enough_for_a_model_that_answers(project: Path, termin
         if words[1] != "up":
             assert terminal([*words[1:], "--project", str(folder)])[0] == 0
     assert (folder / "contracts/churn.odcs.yaml").exists()
-    with quick_platform(folder).hosting.reach("churn") as client:
+    with open_platform(folder).hosting.reach("churn") as client:
         reader = Reader(folder, ports={"8401": str(client.base_url.port)})
         reader.read([asking])
     assert '"predictions"' in reader.said

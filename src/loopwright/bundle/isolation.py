@@ -63,7 +63,7 @@ class IsolatedProject:
         return found
 
     def _take_out(self) -> dict[str, ModuleType]:
-        mine = [name for name in sys.modules if name.partition(".")[0] in self.names]
+        mine = [name for name in list(sys.modules) if name.partition(".")[0] in self.names]
         return {name: sys.modules.pop(name) for name in mine}
 
     def _import(

@@ -20,13 +20,13 @@ def from_json(data: bytes | str, kind: type[T]) -> T:
 
 
 def to_plain(record: Any) -> Any:
-    """`record` as dicts, lists, strings and numbers."""
-    return msgspec.to_builtins(record, enc_hook=_python_value)
+    """`record` as dicts (their keys are texts), lists, strings and numbers."""
+    return msgspec.to_builtins(record, str_keys=True, enc_hook=_python_value)
 
 
 def from_plain(values: Any, kind: Any) -> Any:
     """The record of type `kind` (any annotation msgspec understands) that `values` spell. Raises `ValueError`."""
-    return msgspec.convert(values, type=kind)
+    return msgspec.convert(values, type=kind, str_keys=True)
 
 
 def _python_value(value: Any) -> Any:

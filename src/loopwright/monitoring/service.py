@@ -17,7 +17,7 @@ from loopwright.core.decision import Reason, decide
 from loopwright.core.event import Event
 from loopwright.core.ids import derived_id
 from loopwright.declare import SEASONS, Alerts, Declaration, Drift, NewData
-from loopwright.errors import BundleError, LoopwrightError, NotFoundError
+from loopwright.errors import BundleError, NotFoundError
 from loopwright.monitoring.alerting import Alerting
 from loopwright.monitoring.alerts import close_pointless, restless, settle, settle_findings, was_counted
 from loopwright.monitoring.columns import choose_basis, compare_columns, is_seasonal
@@ -102,14 +102,14 @@ class Monitors:
         One model's trouble does not keep the others from their turn; the first trouble is raised at the end.
         """
         found: list[Finding] = []
-        troubles: list[LoopwrightError] = []
+        troubles: list[Exception] = []
         for model, declaration in declarations.items():
             try:
                 found += self._watch_traffic(model, declaration)
                 if look_at_source is not None and any(isinstance(one, NewData) for one in declaration.retrain):
                     found += self._watch_source(model, declaration, look_at_source(declaration))
                 self._watch_alerts(model, declaration.alerts)
-            except LoopwrightError as trouble:
+            except Exception as trouble:  # noqa: BLE001 - whatever it is, the others have their turn; it is raised at the end
                 troubles.append(trouble)
         if troubles:
             raise troubles[0]

@@ -16,7 +16,7 @@ from loopwright.core.decision import Decision, Reason
 from loopwright.core.event import Event
 from loopwright.core.ids import derived_id
 from loopwright.declare import Decay, Declaration, Drift, NewData, Schedule
-from loopwright.errors import ConflictError, LoopwrightError, NotFoundError
+from loopwright.errors import ConflictError, NotFoundError
 from loopwright.monitoring.store import findings
 from loopwright.registry.records import ModelVersion
 from loopwright.registry.service import Registry
@@ -152,12 +152,12 @@ class Retraining:
         One model's trouble does not keep the others from their turn; the first trouble is raised at the end.
         """
         moved: list[RetrainRequest] = []
-        troubles: list[LoopwrightError] = []
+        troubles: list[Exception] = []
         self._start_accepted()
         for declaration in declarations.values():
             try:
                 moved += self._tend(declaration, peek_source, evidence)
-            except LoopwrightError as trouble:
+            except Exception as trouble:  # noqa: BLE001 - whatever it is, the others have their turn; it is raised at the end
                 troubles.append(trouble)
             waiting = self.requests(declaration.name, statuses=("open",))
             rollout = self.rollouts.active(declaration.name)

@@ -15,7 +15,7 @@ from loopwright.core.decision import Reason
 from loopwright.core.event import Event
 from loopwright.core.ids import derived_id
 from loopwright.declare import ABTest, RolloutPolicy, Shadow
-from loopwright.errors import ConflictError, LoopwrightError, NotFoundError
+from loopwright.errors import ConflictError, NotFoundError
 from loopwright.outcomes.records import Losses
 from loopwright.ports.storage import Storage
 from loopwright.registry.records import ModelVersion
@@ -169,11 +169,11 @@ class Rollouts:
         running = self.rollouts(statuses=("running",), limit=None)
         self._read = {one.id: self._read.get(one.id, {}) for one in running}
         moved: list[Rollout] = []
-        troubles: list[LoopwrightError] = []
+        troubles: list[Exception] = []
         for rollout in running:
             try:
                 moved += [now] if (now := self._advance(rollout)) else []
-            except LoopwrightError as trouble:
+            except Exception as trouble:  # noqa: BLE001 - whatever it is, the others have their turn; it is raised at the end
                 troubles.append(trouble)
         if troubles:
             raise troubles[0]
