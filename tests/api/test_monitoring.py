@@ -80,7 +80,8 @@ def test_who_sees_to_an_alert_is_kept(client, platform, run):
     assert client.post(f"/api/v1/alerts/{alert['id']}/acknowledge", json=order).status_code == 409
 
 
-def test_a_silence_is_made_listed_and_lifted(client):
+def test_a_silence_is_made_listed_and_lifted(client, run):
+    run("failed")
     order = {"model": "demand", "rule": "drift", "seconds": 3600, "actor": "eve", "reason": "a sale"}
     made = client.post("/api/v1/silences", json=order)
     assert made.status_code == 201
@@ -100,3 +101,10 @@ def test_notices_say_how_they_got_to_each_destination(client, platform, run):
     (notice,) = client.get("/api/v1/notices").json()
     assert notice["severity"] == "critical"
     assert [(one["destination"], bool(one["sent"])) for one in notice["deliveries"]] == [("log", True)]
+
+
+def test_a_model_that_is_not_there_cannot_be_silenced(client, run):
+    run("failed")
+    order = {"seconds": 3600, "reason": "a sale"}
+    assert client.post("/api/v1/silences", json=order | {"model": "nobody"}).status_code == 404
+    assert client.post("/api/v1/silences", json=order | {"model": "*"}).status_code == 201

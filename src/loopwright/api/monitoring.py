@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, Field
 
 from loopwright.api.asking import Here, Limit, Name, OfModel, Order
+from loopwright.api.models import known
 from loopwright.bootstrap.performance import live_performance
 from loopwright.errors import NotFoundError
 from loopwright.monitoring.records import (
@@ -88,8 +89,9 @@ def list_silences(
 def add_silence(order: SilenceOrder, platform: Here) -> Silence:
     """Tell nobody of a model's alerts for a while; what is still open then is told then."""
     length = timedelta(seconds=order.seconds)
+    model = order.model if order.model == "*" else known(platform, order.model)
     return platform.alerting.silence(
-        order.model, order.rule, length=length, actor=order.by(platform), reason=order.reason
+        model, order.rule, length=length, actor=order.by(platform), reason=order.reason
     )
 
 
