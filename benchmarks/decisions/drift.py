@@ -14,12 +14,12 @@ from serving.figures import Figure, figure, left_out, ratio
 
 from decisions.effort import Effort
 from loopwright.bundle.records import Reference, ReferenceColumn
-from loopwright.declare import Drift
 from loopwright.monitoring.columns import compare_columns
 from loopwright.monitoring.drift import compare_rows, report_rows
 from loopwright.monitoring.joint import joint_drift
 from loopwright.monitoring.rules import judge_drift, judge_joint
 from loopwright.monitoring.windows import keep_window, kept_between
+from loopwright.policies.retraining import Drift
 from loopwright.statistics.comparison import ks_counts
 from loopwright.statistics.histogram import count_into, edges_from
 from loopwright.statistics.special import kolmogorov_tail

@@ -13,7 +13,7 @@ from scipy import signal, stats
 from serving.figures import Figure
 
 from decisions.effort import Effort
-from loopwright.declare import METRICS, TaskName
+from loopwright.policies.tasks import METRICS, TaskName
 from loopwright.statistics.arrays import Floats
 from loopwright.statistics.bootstrap import by_blocks, by_rows, resampled
 from loopwright.statistics.dependence import in_order, independent

@@ -13,8 +13,9 @@ import polars as pl
 
 from loopwright.data.peek import check_columns, peek_rows
 from loopwright.data.sources import is_query
-from loopwright.declare import DEFAULT_METRIC, METRICS, Declaration
+from loopwright.declare import Declaration
 from loopwright.errors import ConflictError, TrainingError
+from loopwright.policies.tasks import DEFAULT_METRIC, METRICS
 from loopwright.training.target import plan_target
 
 

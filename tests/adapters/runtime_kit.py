@@ -14,7 +14,7 @@ from loopwright.bundle.encoding import encode
 from loopwright.bundle.outputs import task_signature
 from loopwright.bundle.records import Manifest, Runtime
 from loopwright.bundle.write import write_bundle
-from loopwright.declare import TaskName
+from loopwright.policies.tasks import TaskName
 from tests.bootstrap.test_predictor import CLASSES, ENCODING, INPUTS, rows
 
 ROWS = {name: values[:40] for name, values in rows().items()}

@@ -20,7 +20,9 @@ from loopwright.core.clock import VirtualClock
 from loopwright.core.codec import to_json
 from loopwright.core.decision import Decision, Reason
 from loopwright.data.records import DatasetVersion, ValidationReport
-from loopwright.declare import Canary, Declaration, NewData
+from loopwright.declare import Declaration
+from loopwright.policies.retraining import NewData
+from loopwright.policies.rollout import Canary
 from loopwright.project import DeclaredModel, write_declared
 from loopwright.registry.records import ModelVersion
 from loopwright.rollout.records import Rollout

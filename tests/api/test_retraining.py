@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from loopwright.declare import Declaration, Governor, NewData
+from loopwright.declare import Declaration
+from loopwright.policies.retraining import Governor, NewData
 from loopwright.retraining.records import SourceState
 
 DECLARATION = Declaration(name="demand", source="a.csv", target="sold", governor=Governor("1h"))

@@ -15,8 +15,8 @@ from loopwright.bundle.encoding import Columns, encode, matrix_names
 from loopwright.bundle.outputs import task_signature
 from loopwright.bundle.records import Encoding, FeatureColumn, Input, Manifest, Runtime
 from loopwright.bundle.write import extend_bundle, write_bundle
-from loopwright.declare import TaskName
 from loopwright.errors import BundleError, FeatureError, RequestError
+from loopwright.policies.tasks import TaskName
 from loopwright.training.onnx import to_onnx
 
 INPUTS = [

@@ -7,8 +7,8 @@ import pytest
 
 from loopwright.bundle.outputs import OutputShaper, class_scores, task_signature
 from loopwright.bundle.records import Manifest
-from loopwright.declare import TaskName
 from loopwright.errors import BundleError
+from loopwright.policies.tasks import TaskName
 
 
 def shaper(task: TaskName, classes: tuple[str, ...] = (), positive: str | None = None, at: float = 0.5) -> OutputShaper:

@@ -16,6 +16,7 @@ import loopwright
 from loopwright import declare
 from loopwright.bundle.code import find_models, load_module
 from loopwright.cli.main import app
+from loopwright.policies.tasks import METRICS
 from loopwright.settings import Settings
 from tests.docs.pages import PAGES, ROOT, Block, anchors, blocks, code_words, links, name, prose
 
@@ -26,6 +27,7 @@ NO_SETTINGS = {"LOOPWRIGHT_ENV", "LOOPWRIGHT_ACTOR", "LOOPWRIGHT_DATA"}
 """Names in the environment that are read, but are no fields of `Settings`."""
 
 DECLARED = [getattr(loopwright, one) for one in loopwright.__all__ if one not in ("Model", "open", "simulate")]
+NAMED = {one.__name__: one for one in DECLARED}
 
 
 @pytest.mark.parametrize("page", ALL, ids=name)
@@ -115,7 +117,7 @@ def test_every_public_name_and_field_is_in_the_reference() -> None:
         section = page.partition(f"## `{policy.__name__}`")[2].partition("\n## ")[0]
         missing = [field.name for field in dataclasses.fields(policy) if f"`{field.name}`" not in section]
         assert missing == [], f"{policy.__name__} is described without {missing}"
-    assert [metric for metric in declare.METRICS if f"`{metric}`" not in page] == []
+    assert [metric for metric in METRICS if f"`{metric}`" not in page] == []
 
 
 def test_defaults_are_those_of_the_code() -> None:
@@ -127,7 +129,7 @@ def test_defaults_are_those_of_the_code() -> None:
             assert row, f"{policy.__name__} has no row for {field.name}"
             said = row[1].strip("`")
             wanted = "required" if field.default is dataclasses.MISSING else repr(field.default).replace("'", '"')
-            same = said == wanted or (said.endswith(")") and eval(said, vars(declare)) == field.default)
+            same = said == wanted or (said.endswith(")") and eval(said, NAMED) == field.default)
             assert same, f"{policy.__name__}.{field.name} is {wanted}, the page says {said}"
 
 

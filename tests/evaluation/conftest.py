@@ -22,9 +22,10 @@ from loopwright.bundle.write import write_bundle
 from loopwright.core.clock import SystemClock
 from loopwright.data.records import DatasetVersion, Part
 from loopwright.data.snapshot import make_version
-from loopwright.declare import Model, TaskName
+from loopwright.declare import Model
 from loopwright.evaluation.records import Champion, EvaluateTask, EvaluationReport, JudgedRows
 from loopwright.evaluation.service import evaluate
+from loopwright.policies.tasks import TaskName
 from loopwright.ports.storage import upload_folder
 from loopwright.ports.workspace import Workspace
 from loopwright.testing.storage import MemoryStorage

@@ -6,9 +6,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from loopwright.declare import Gate, Model
+from loopwright.declare import Model
 from loopwright.evaluation.gate import decide_gate
 from loopwright.evaluation.records import Champion
+from loopwright.policies.gate import Gate
 from loopwright.training.records import SplitPlan
 
 HOURS = 2000

@@ -4,10 +4,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from loopwright.declare import Fairness, Gate, Model
+from loopwright.declare import Model
 from loopwright.evaluation.fairness import judge_groups
 from loopwright.evaluation.gate import decide_gate
 from loopwright.evaluation.records import GroupRate
+from loopwright.policies.gate import Fairness, Gate
 
 ROWS = 3_000
 

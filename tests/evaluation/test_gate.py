@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from loopwright.core.decision import decide
 from loopwright.core.price import CoreHour
-from loopwright.declare import Fairness, Gate
 from loopwright.evaluation.gate import decide_gate
 from loopwright.evaluation.records import Comparison, Estimate, EvaluationReport, GroupRate, SliceReport
+from loopwright.policies.gate import Fairness, Gate
 from loopwright.statistics.special import normal_quantile, normal_tail
 
 Z = normal_quantile(0.95)

@@ -9,11 +9,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from loopwright.declare import Model, Replay
+from loopwright.declare import Model
 from loopwright.errors import FeatureError
 from loopwright.evaluation.records import Champion
 from loopwright.evaluation.replay import ANSWER, replay, why_not
 from loopwright.evaluation.replay_records import ReplayReport, ReplayTask
+from loopwright.policies.gate import Replay
 from loopwright.testing.storage import MemoryStorage
 from loopwright.traffic.predictions import segment_key
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from loopwright.core.price import CoreHour
-from loopwright.declare import Gate, Replay
 from loopwright.evaluation.differences import Answers, compare_answers, segment
 from loopwright.evaluation.gate import decide_gate
 from loopwright.evaluation.records import Comparison, Estimate, EvaluationReport
 from loopwright.evaluation.replay_records import LatencyComparison, ReplayError, ReplayReport
 from loopwright.evaluation.replay_rules import judge_replay
+from loopwright.policies.gate import Gate, Replay
 
 REPORT = ReplayReport(candidate="c", champion=3, rows=1000)
 

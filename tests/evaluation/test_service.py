@@ -7,10 +7,12 @@ from sklearn import metrics as known
 
 from loopwright.bundle.records import Reference
 from loopwright.core.codec import from_json, from_plain, to_plain
-from loopwright.declare import DEFAULT_METRIC, Gate, Model
+from loopwright.declare import Model
 from loopwright.errors import BundleError, DataError
 from loopwright.evaluation.gate import decide_gate
 from loopwright.evaluation.records import EvaluationReport
+from loopwright.policies.gate import Gate
+from loopwright.policies.tasks import DEFAULT_METRIC
 
 CLASSES = ("a", "b", "c")
 

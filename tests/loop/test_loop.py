@@ -12,8 +12,8 @@ import polars as pl
 import pytest
 
 from loopwright.bootstrap.session import Session
-from loopwright.declare import Canary
 from loopwright.loop import STAGES
+from loopwright.policies.rollout import Canary
 from loopwright.rollout import ledger
 
 from .conftest import MODEL, rows

@@ -11,8 +11,8 @@ from loopwright.bundle.records import Reference, ReferenceColumn
 from loopwright.core.clock import VirtualClock
 from loopwright.core.codec import to_json
 from loopwright.core.decision import Decision
-from loopwright.declare import Canary
 from loopwright.monitoring.service import Monitors
+from loopwright.policies.rollout import Canary
 from loopwright.registry.records import ModelVersion
 from loopwright.registry.service import Registry
 from loopwright.rollout import ledger

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loopwright.core.clock import VirtualClock
-from loopwright.declare import AlertRule, Alerts
 from loopwright.errors import ConflictError, LoopwrightError, NotFoundError, RequestError
 from loopwright.monitoring.alerting import Alerting
 from loopwright.monitoring.alerts import close_pointless, settle
@@ -18,6 +17,7 @@ from loopwright.monitoring.incidents import Signal
 from loopwright.monitoring.notices import OLD_NEWS
 from loopwright.monitoring.rules import judge_capture
 from loopwright.monitoring.telling import LOG, PATIENCE
+from loopwright.policies.alerts import AlertRule, Alerts
 from loopwright.state.engine import State
 from loopwright.state.schema import prepare
 from loopwright.testing.notifier import MemoryNotifier

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from loopwright.bundle.records import Reference, ReferenceColumn
-from loopwright.declare import Drift
 from loopwright.monitoring.columns import choose_basis, compare_columns, is_seasonal
 from loopwright.monitoring.rules import judge_drift
+from loopwright.policies.retraining import Drift
 from loopwright.traffic.summary import ColumnCounts, WindowSummary
 
 DAY = (0, 400, 400, 100, 100, 0)

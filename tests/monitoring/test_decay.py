@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from loopwright.declare import Decay
 from loopwright.evaluation.records import Estimate
 from loopwright.monitoring.decay import judge_performance
 from loopwright.monitoring.records import Performance
+from loopwright.policies.retraining import Decay
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 REFERENCE = Estimate(value=0.90, low=0.88, high=0.92)

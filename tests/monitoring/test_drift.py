@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from loopwright.declare import Drift
 from loopwright.monitoring.drift import compare_rows, report_rows
 from loopwright.monitoring.joint import joint_drift
+from loopwright.policies.retraining import Drift
 from loopwright.statistics.divergence import jensen_shannon, psi
 from loopwright.statistics.histogram import count_into, edges_from
 

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loopwright.core.decision import Decision, Reason
-from loopwright.declare import AlertRule, Alerts
 from loopwright.errors import DeclarationError
 from loopwright.monitoring.incidents import Signal, Streak, counted, finding_signal, turn
 from loopwright.monitoring.records import Finding, FindingKind, RuleName
+from loopwright.policies.alerts import AlertRule, Alerts
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -15,11 +15,12 @@ import pytest
 from loopwright.bundle.outputs import task_signature
 from loopwright.bundle.records import Manifest
 from loopwright.core.codec import to_json
-from loopwright.declare import Decay, Model
+from loopwright.declare import Model
 from loopwright.evaluation.records import Estimate, EvaluationReport
 from loopwright.monitoring.labels import watch_performance
 from loopwright.monitoring.windows import window_of
 from loopwright.outcomes.telling import record_outcomes
+from loopwright.policies.retraining import Decay
 from loopwright.state.engine import State
 from loopwright.state.schema import prepare
 from loopwright.traffic.outcomes import Outcome

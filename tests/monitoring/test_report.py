@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loopwright.core.codec import from_json, to_json
-from loopwright.declare import Declaration, Drift
+from loopwright.declare import Declaration
 from loopwright.errors import NotFoundError
 from loopwright.evaluation.records import Estimate, EvaluationReport
 from loopwright.monitoring.charts import Whisker, whiskers
@@ -22,6 +22,7 @@ from loopwright.monitoring.page import to_html
 from loopwright.monitoring.records import Performance, PerformanceReport
 from loopwright.monitoring.report import HealthReport, health_report
 from loopwright.outcomes.records import LabelLag
+from loopwright.policies.retraining import Drift
 from loopwright.ports.compute import JobResult, job_key
 from loopwright.runs.jobs import name_job
 

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loopwright.bundle.records import Reference, ReferenceColumn
-from loopwright.declare import Drift
 from loopwright.monitoring.columns import compare_columns
 from loopwright.monitoring.records import JointDrift
 from loopwright.monitoring.rules import (
@@ -22,6 +21,7 @@ from loopwright.monitoring.rules import (
     judge_silence,
     judge_volume,
 )
+from loopwright.policies.retraining import Drift
 from loopwright.traffic.summary import LATENCY_EDGES_MS, ColumnCounts, WindowSummary
 
 DRIFT = Drift()

@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from loopwright.declare import Canary, Declaration, Drift, NewData
+from loopwright.declare import Declaration
 from loopwright.errors import LoopwrightError
+from loopwright.policies.retraining import Drift, NewData
+from loopwright.policies.rollout import Canary
 from loopwright.testing.notifier import MemoryNotifier
 
 AN_HOUR = 3660

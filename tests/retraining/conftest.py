@@ -12,8 +12,8 @@ import pytest
 from loopwright.core.clock import VirtualClock
 from loopwright.core.codec import to_plain
 from loopwright.core.decision import Decision, Reason
-from loopwright.declare import Canary
 from loopwright.monitoring.store import FINDINGS
+from loopwright.policies.rollout import Canary
 from loopwright.registry.records import ModelVersion
 from loopwright.registry.service import Registry
 from loopwright.retraining.service import Retraining

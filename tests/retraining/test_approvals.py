@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from loopwright.declare import AlertRule, Alerts, Canary, Declaration, Drift, Governor
+from loopwright.declare import Declaration
 from loopwright.monitoring.alerting import Alerting
 from loopwright.monitoring.notices import evidence_command, evidence_path
+from loopwright.policies.alerts import AlertRule, Alerts
+from loopwright.policies.retraining import Drift, Governor
+from loopwright.policies.rollout import Canary
 from loopwright.retraining.records import SourceState
 
 POLICY = Declaration(

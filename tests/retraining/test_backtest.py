@@ -11,7 +11,8 @@ import pytest
 from loopwright.bootstrap.predictor import load_predictor
 from loopwright.core.clock import SystemClock
 from loopwright.data.snapshot import snapshot
-from loopwright.declare import Gate, Model
+from loopwright.declare import Model
+from loopwright.policies.gate import Gate
 from loopwright.ports.workspace import Workspace
 from loopwright.retraining.backtest import backtest
 from loopwright.retraining.records import BacktestReport, BacktestTask, LabelFacts

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from loopwright.declare import Declaration, Drift, Governor, NewData, Schedule
+from loopwright.declare import Declaration
 from loopwright.errors import ConflictError
+from loopwright.policies.retraining import Drift, Governor, NewData, Schedule
 from loopwright.retraining.records import Backtest, BacktestReport, LabelFacts, SourceState
 from loopwright.retraining.rules import PATIENCE, WEEK
 from loopwright.retraining.service import Retraining

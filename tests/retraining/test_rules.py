@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loopwright.declare import Governor
+from loopwright.policies.retraining import Governor
 from loopwright.retraining.records import (
     BacktestReport,
     GovernorState,

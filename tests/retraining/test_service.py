@@ -9,8 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from loopwright.declare import Decay, Declaration, Drift, Governor, NewData, Schedule
+from loopwright.declare import Declaration
 from loopwright.errors import SourceError
+from loopwright.policies.retraining import Decay, Drift, Governor, NewData, Schedule
 from loopwright.retraining.records import SourceState
 from loopwright.retraining.rules import govern
 from loopwright.retraining.service import Retraining

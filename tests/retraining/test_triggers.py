@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loopwright.declare import NewData
 from loopwright.errors import DeclarationError
+from loopwright.policies.retraining import NewData
 from loopwright.retraining.records import SourceState
 from loopwright.retraining.triggers import by_new_data, by_schedule, latest_slot
 

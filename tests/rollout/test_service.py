@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from loopwright.declare import ABTest, BlueGreen, Canary, Rolling, Shadow
 from loopwright.errors import ConflictError, NotFoundError, StorageError
 from loopwright.outcomes.records import Losses
+from loopwright.policies.rollout import ABTest, BlueGreen, Canary, Rolling, Shadow
 from loopwright.rollout import ledger
 from loopwright.rollout.service import Rollouts
 from loopwright.traffic.records import CapturePolicy

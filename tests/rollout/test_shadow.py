@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from loopwright.core.codec import to_json
-from loopwright.declare import BlueGreen, Canary
 from loopwright.errors import ConflictError, NotFoundError
+from loopwright.policies.rollout import BlueGreen, Canary
 from loopwright.rollout import ledger
 from loopwright.rollout.evidence import summaries
 from loopwright.traffic.summary import WindowSummary, merge, summary_key

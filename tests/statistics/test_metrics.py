@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from loopwright.declare import METRICS
+from loopwright.policies.tasks import METRICS
 from loopwright.statistics.metrics import CALIBRATION_BINS, METRICS_OF, metric, metrics, prepare
 
 pytestmark = pytest.mark.filterwarnings("error")

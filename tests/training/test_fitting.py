@@ -11,9 +11,9 @@ import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
 
 from loopwright.bundle.records import FeatureColumn
-from loopwright.declare import TaskName
 from loopwright.errors import TrainingError
 from loopwright.features.matrix import make_encoding
+from loopwright.policies.tasks import TaskName
 from loopwright.training.fitting import BoostingFit, Fit, FunctionFit
 from loopwright.training.material import TrainData
 

@@ -9,9 +9,10 @@ import pytest
 from numpy.typing import NDArray
 
 from loopwright.bundle.records import FeatureColumn
-from loopwright.declare import Declaration, TaskName
+from loopwright.declare import Declaration
 from loopwright.errors import FeatureError
 from loopwright.features.matrix import make_encoding
+from loopwright.policies.tasks import TaskName
 from loopwright.training.leakage import check_twins
 
 DECLARED = Declaration(name="m", source="s", target="y")

@@ -17,8 +17,10 @@ from loopwright.bundle.read import bundle_digest, read_encoding, read_manifest, 
 from loopwright.core.codec import from_json, to_json
 from loopwright.data.records import DatasetVersion
 from loopwright.data.snapshot import load_rows
-from loopwright.declare import Gate, Model, Threshold
+from loopwright.declare import Model
 from loopwright.errors import DeclarationError, FeatureError, LoopwrightError, TrainingError
+from loopwright.policies.gate import Gate
+from loopwright.policies.training import Threshold
 from loopwright.ports.storage import fetch_folder
 from loopwright.ports.workspace import Workspace
 from loopwright.training.material import prepare

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loopwright.declare import Declaration, Split
+from loopwright.declare import Declaration
 from loopwright.errors import DataError, DeclarationError
+from loopwright.policies.training import Split
 from loopwright.training.split import assign, newest, plan_split
 from loopwright.training.split import test_after as rows_after
 

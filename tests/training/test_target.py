@@ -9,8 +9,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from loopwright.declare import Declaration, Gate, Threshold
+from loopwright.declare import Declaration
 from loopwright.errors import DeclarationError, TrainingError
+from loopwright.policies.gate import Gate
+from loopwright.policies.training import Threshold
 from loopwright.training.target import plan_target, target_values
 
 

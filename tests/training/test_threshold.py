@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loopwright.declare import Threshold
+from loopwright.policies.training import Threshold
 from loopwright.statistics.metrics import metric
 from loopwright.training.threshold import choose_threshold
 

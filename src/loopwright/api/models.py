@@ -13,10 +13,10 @@ from loopwright.api.asking import Here, Limit, Name, Offset, Page
 from loopwright.bootstrap.health import model_health
 from loopwright.bootstrap.platform import Platform
 from loopwright.core.codec import from_plain
-from loopwright.declare import Drift
 from loopwright.errors import NotFoundError
 from loopwright.monitoring.page import to_html
 from loopwright.monitoring.report import HealthReport
+from loopwright.policies.retraining import Drift
 from loopwright.registry.records import ModelVersion
 from loopwright.rollout import ledger
 from loopwright.rollout.records import Rollout

@@ -90,9 +90,7 @@ def add_silence(order: SilenceOrder, platform: Here) -> Silence:
     """Tell nobody of a model's alerts for a while; what is still open then is told then."""
     length = timedelta(seconds=order.seconds)
     model = order.model if order.model == "*" else known(platform, order.model)
-    return platform.alerting.silence(
-        model, order.rule, length=length, actor=order.by(platform), reason=order.reason
-    )
+    return platform.alerting.silence(model, order.rule, length=length, actor=order.by(platform), reason=order.reason)
 
 
 @router.post("/silences/{silence}/lift")

@@ -19,13 +19,14 @@ from loopwright.data.reading import write_part
 from loopwright.data.records import DatasetVersion
 from loopwright.data.snapshot import load_rows, version_key
 from loopwright.data.sources import list_source
-from loopwright.declare import Declaration, Drift
+from loopwright.declare import Declaration
 from loopwright.errors import NotFoundError
 from loopwright.monitoring.columns import compare_columns
 from loopwright.monitoring.drift import compare_rows, report_rows
 from loopwright.monitoring.records import DriftReport, Finding, JointDrift
 from loopwright.monitoring.rules import judge_joint
 from loopwright.monitoring.windows import kept_between
+from loopwright.policies.retraining import Drift
 from loopwright.ports.storage import Storage
 from loopwright.registry.records import ModelVersion
 from loopwright.traffic.predictions import INPUT

@@ -6,9 +6,9 @@ from datetime import datetime
 
 from loopwright.bootstrap.performance import live_performance
 from loopwright.bootstrap.platform import Platform
-from loopwright.declare import Drift
 from loopwright.monitoring.history import Asked
 from loopwright.monitoring.report import HealthReport, health_report
+from loopwright.policies.retraining import Drift
 from loopwright.retraining.records import RetrainRequest
 
 

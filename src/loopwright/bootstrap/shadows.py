@@ -10,10 +10,10 @@ from typing import Any
 
 from loopwright.bootstrap.platform import Platform
 from loopwright.core.clock import parse_duration
-from loopwright.declare import Replay
 from loopwright.errors import RequestError, StorageError
 from loopwright.monitoring.shadow_page import to_html
 from loopwright.monitoring.shadow_records import ShadowComparison
+from loopwright.policies.gate import Replay
 
 
 def shadow_comparison(

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from loopwright.bundle.encoding import category_texts
 from loopwright.bundle.records import Input, Manifest, Output, Signature
-from loopwright.declare import TaskName
 from loopwright.errors import BundleError
+from loopwright.policies.tasks import TaskName
 
 Outputs = dict[str, NDArray[np.generic]]
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from loopwright.declare import TaskName
+from loopwright.policies.tasks import TaskName
 
 MANIFEST = "bundle.json"
 ENCODING = "encoding.json"

@@ -17,10 +17,10 @@ from loopwright.cli.output import Common, answer, say, table, write_text
 from loopwright.cli.performance import performance
 from loopwright.core.clock import parse_duration
 from loopwright.core.codec import to_plain
-from loopwright.declare import Drift
 from loopwright.errors import RequestError
 from loopwright.monitoring.page import to_html
 from loopwright.monitoring.records import DriftReport, Finding, FindingKind
+from loopwright.policies.retraining import Drift
 
 app = App(name="monitor", help="Findings, alerts, requests to retrain, performance, the health report; tell outcomes.")
 

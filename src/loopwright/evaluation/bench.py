@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from loopwright.declare import DEFAULT_METRIC, METRICS
 from loopwright.evaluation.records import Comparison, Estimate, Who
 from loopwright.evaluation.rows import Floats, History, Mask, Places, dependence, resampling
 from loopwright.evaluation.tasks import Scores, Task
+from loopwright.policies.tasks import DEFAULT_METRIC, METRICS
 from loopwright.statistics.bootstrap import interval
 from loopwright.statistics.dependence import Dependence
 from loopwright.statistics.metrics import METRICS_OF, prepare

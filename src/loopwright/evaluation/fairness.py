@@ -12,10 +12,10 @@ import polars as pl
 
 from loopwright.bundle.encoding import category_text
 from loopwright.core.decision import Finding, Reason
-from loopwright.declare import Fairness, Gate
 from loopwright.evaluation.bench import Bench, Contender
 from loopwright.evaluation.records import EvaluationReport, GroupRate
 from loopwright.evaluation.rows import Mask
+from loopwright.policies.gate import Fairness, Gate
 from loopwright.statistics.comparison import wilson
 from loopwright.statistics.dependence import Dependence, spread
 

@@ -11,9 +11,10 @@ import numpy as np
 
 from loopwright.core.decision import Finding, Reason, decide
 from loopwright.core.price import CoreHour
-from loopwright.declare import METRICS, Gate
 from loopwright.evaluation.fairness import in_doubt, judge_fairness
 from loopwright.evaluation.records import Comparison, Estimate, EvaluationReport, GateDecision
+from loopwright.policies.gate import Gate
+from loopwright.policies.tasks import METRICS
 from loopwright.statistics.comparison import holm
 from loopwright.statistics.power import rows_needed
 

@@ -10,8 +10,8 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from loopwright.declare import TaskName
 from loopwright.evaluation.bench import Bench, Contender
+from loopwright.policies.tasks import TaskName
 from loopwright.statistics.arrays import AnyArray, Floats
 from loopwright.statistics.statistic import Ranking
 

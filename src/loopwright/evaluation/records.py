@@ -7,7 +7,7 @@ from typing import Literal
 
 from loopwright.core.decision import Decision
 from loopwright.data.records import DatasetVersion
-from loopwright.declare import TaskName
+from loopwright.policies.tasks import TaskName
 from loopwright.training.records import Candidate, SplitPlan
 
 Who = Literal["candidate", "champion", "dummy"]

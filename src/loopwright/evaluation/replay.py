@@ -12,7 +12,7 @@ import polars as pl
 
 from loopwright.bundle.outputs import Outputs
 from loopwright.data.captured_rows import LastRows, has_captures, last_rows
-from loopwright.declare import Declaration, Replay
+from loopwright.declare import Declaration
 from loopwright.errors import LoopwrightError, RequestError
 from loopwright.evaluation.answers import captured_outputs, read_answers, shared_classes
 from loopwright.evaluation.differences import Answers, Segments, compare_answers, segment, tenths
@@ -21,6 +21,7 @@ from loopwright.evaluation.opened import Opened, open_bundle
 from loopwright.evaluation.records import Champion
 from loopwright.evaluation.replay_pictures import draw_answers
 from loopwright.evaluation.replay_records import LatencyComparison, ReplayError, ReplayReport, ReplayTask
+from loopwright.policies.gate import Replay
 from loopwright.ports.storage import Storage
 from loopwright.ports.workspace import Workspace
 from loopwright.statistics.arrays import Bools

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from loopwright.core.decision import Finding, Reason
 from loopwright.core.price import CoreHour
-from loopwright.declare import Gate, Replay
 from loopwright.evaluation.differences import Bounded, Difference, Differences
 from loopwright.evaluation.replay_records import LatencyComparison, ReplayReport
+from loopwright.policies.gate import Gate, Replay
 from loopwright.statistics.comparison import wilson
 
 MANY_CHANGED = 0.5

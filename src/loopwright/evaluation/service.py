@@ -10,7 +10,6 @@ import polars as pl
 from loopwright.bundle.outputs import Outputs
 from loopwright.core.codec import to_json
 from loopwright.data.snapshot import load_rows
-from loopwright.declare import Gate
 from loopwright.evaluation.bench import Bench, Contender
 from loopwright.evaluation.champion import contend
 from loopwright.evaluation.estimator import keep_loss_model, keep_scores
@@ -23,6 +22,7 @@ from loopwright.evaluation.reference import make_reference
 from loopwright.evaluation.rows import read_history, take
 from loopwright.evaluation.slices import slice_reports
 from loopwright.evaluation.tasks import TASKS, choose_dummy, headline
+from loopwright.policies.gate import Gate
 from loopwright.ports.workspace import Workspace
 
 

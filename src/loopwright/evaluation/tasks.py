@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from loopwright.bundle.outputs import Outputs
 from loopwright.bundle.records import Manifest
-from loopwright.declare import DEFAULT_METRIC, METRICS, Gate, TaskName
 from loopwright.evaluation.dummies import (
     Dummy,
     Guess,
@@ -22,6 +21,8 @@ from loopwright.evaluation.dummies import (
     value_before,
 )
 from loopwright.evaluation.rows import History
+from loopwright.policies.gate import Gate
+from loopwright.policies.tasks import DEFAULT_METRIC, METRICS, TaskName
 from loopwright.statistics.metrics import metric
 from loopwright.training.target import target_values
 

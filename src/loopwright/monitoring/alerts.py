@@ -12,10 +12,10 @@ from loopwright.core.clock import parse_duration
 from loopwright.core.codec import to_plain
 from loopwright.core.event import Event
 from loopwright.core.ids import derived_id
-from loopwright.declare import Alerts
 from loopwright.monitoring.incidents import Signal, Streak, counted, finding_signal, turn
 from loopwright.monitoring.records import Alert, RuleName, Severity
 from loopwright.monitoring.store import ALERTS, FINDINGS, STREAKS, alert_of, finding_of
+from loopwright.policies.alerts import Alerts
 from loopwright.state.engine import State, insert_once, take_turns
 from loopwright.state.outbox import emit
 

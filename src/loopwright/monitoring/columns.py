@@ -9,8 +9,8 @@ import numpy as np
 
 from loopwright.bundle.records import Reference, ReferenceColumn
 from loopwright.core.decision import Decision, Reason
-from loopwright.declare import Drift
 from loopwright.monitoring.records import ColumnDrift
+from loopwright.policies.retraining import Drift
 from loopwright.statistics.comparison import chi_squared, holm, ks_counts, overdispersion
 from loopwright.statistics.divergence import deviation, jensen_shannon, psi, wasserstein
 from loopwright.traffic.predictions import OUTPUT

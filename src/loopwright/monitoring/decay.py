@@ -6,10 +6,11 @@ from datetime import datetime
 from math import isfinite, sqrt
 
 from loopwright.core.decision import Reason, decide
-from loopwright.declare import METRICS, Decay
 from loopwright.evaluation.records import Estimate
 from loopwright.monitoring.records import Performance
 from loopwright.monitoring.rules import Verdict
+from loopwright.policies.retraining import Decay
+from loopwright.policies.tasks import METRICS
 from loopwright.statistics.special import normal_quantile
 
 BORROWED = 0.2

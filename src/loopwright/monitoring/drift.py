@@ -13,10 +13,10 @@ import polars as pl
 
 from loopwright.bundle.records import ReferenceColumn
 from loopwright.core.decision import decide
-from loopwright.declare import Drift
 from loopwright.monitoring.columns import compare_counts, corrected, input_weights
 from loopwright.monitoring.records import ColumnDrift, DriftReport, JointDrift
 from loopwright.monitoring.rules import judge_drift, judge_joint
+from loopwright.policies.retraining import Drift
 from loopwright.statistics.arrays import Floats
 from loopwright.statistics.comparison import ks_sorted
 from loopwright.statistics.divergence import wasserstein_sorted

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
-from loopwright.declare import AlertRule
 from loopwright.monitoring.records import Finding, FindingKind, RuleName, Severity
 from loopwright.monitoring.rules import severity
+from loopwright.policies.alerts import AlertRule
 from loopwright.rollout.records import Rollout
 from loopwright.runs.records import Run
 

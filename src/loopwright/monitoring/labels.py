@@ -16,7 +16,7 @@ from loopwright.core.clock import parse_duration
 from loopwright.core.decision import decide
 from loopwright.core.digest import digest_bytes
 from loopwright.core.ids import derived_id
-from loopwright.declare import Decay, Declaration
+from loopwright.declare import Declaration
 from loopwright.monitoring.decay import judge_performance, losses_reason, run_length
 from loopwright.monitoring.performance import Gauge, by_window, gauge_of, measure
 from loopwright.monitoring.records import Finding, Performance
@@ -26,6 +26,7 @@ from loopwright.monitoring.windows import last_closed, window_of
 from loopwright.outcomes.ledger import outcome_batches, read_ledger
 from loopwright.outcomes.losses import row_losses
 from loopwright.outcomes.measured import measure_rows
+from loopwright.policies.retraining import Decay
 from loopwright.registry.records import ModelVersion
 from loopwright.statistics.streaming import EDetector, Usual, usual_losses
 

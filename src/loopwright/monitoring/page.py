@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from html import escape
 
-from loopwright.declare import DEFAULT_METRIC
 from loopwright.evaluation.records import Estimate
 from loopwright.monitoring import past
 from loopwright.monitoring.charts import Line, bars, histograms, lines, sparkline
@@ -15,6 +14,7 @@ from loopwright.monitoring.notices import lasted
 from loopwright.monitoring.records import Alert, Performance, PerformanceReport
 from loopwright.monitoring.report import ColumnPicture, HealthReport
 from loopwright.monitoring.rules import JUMP
+from loopwright.policies.tasks import DEFAULT_METRIC
 
 
 def to_html(report: HealthReport) -> str:

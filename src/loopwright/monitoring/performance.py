@@ -15,7 +15,6 @@ import polars as pl
 
 from loopwright.bundle.records import Manifest
 from loopwright.core.clock import parse_duration
-from loopwright.declare import DEFAULT_METRIC, METRICS
 from loopwright.evaluation.records import Estimate, EvaluationReport
 from loopwright.evaluation.tasks import Scores
 from loopwright.monitoring.estimates import Estimator, Tested, estimator_of, evaluation_of, tested_rows
@@ -25,6 +24,7 @@ from loopwright.outcomes.lag import label_lag
 from loopwright.outcomes.ledger import read_ledger
 from loopwright.outcomes.losses import unit_names
 from loopwright.outcomes.measured import Measured, manifest_of, measure_rows
+from loopwright.policies.tasks import DEFAULT_METRIC, METRICS
 from loopwright.ports.storage import Storage
 from loopwright.registry.service import Registry
 from loopwright.statistics.bootstrap import Interval, Resampling, by_blocks, by_clusters

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Literal
 
 from loopwright.core.decision import Decision
-from loopwright.declare import TaskName
 from loopwright.evaluation.records import Estimate
 from loopwright.outcomes.records import LabelLag
+from loopwright.policies.tasks import TaskName
 
 FindingKind = Literal["drift", "joint", "performance", "quality", "volume", "freshness", "errors", "latency", "capture"]
 RuleName = FindingKind | Literal["run", "rollout", "approval"]

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from loopwright.bundle.records import ReferenceColumn
-from loopwright.declare import Drift
 from loopwright.errors import NotFoundError
 from loopwright.monitoring.history import Asked, RunCost, TrainedVersion, run_costs, trained_versions
 from loopwright.monitoring.records import Alert, ColumnDrift, Finding, PerformanceReport
 from loopwright.monitoring.service import Monitors
 from loopwright.monitoring.windows import window_of
+from loopwright.policies.retraining import Drift
 from loopwright.registry.records import ModelVersion
 from loopwright.rollout.evidence import latency_quantile, summaries
 from loopwright.rollout.records import Rollout

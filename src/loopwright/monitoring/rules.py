@@ -10,8 +10,8 @@ from statistics import median
 import numpy as np
 
 from loopwright.core.decision import Decision, Reason, decide
-from loopwright.declare import Drift
 from loopwright.monitoring.records import ColumnDrift, Finding, JointDrift, Severity
+from loopwright.policies.retraining import Drift
 from loopwright.rollout.evidence import latency_quantile
 from loopwright.statistics.comparison import holm, two_proportions, unusual_count, wilson
 from loopwright.traffic.predictions import INPUT, OUTPUT

@@ -16,7 +16,7 @@ from loopwright.core.codec import from_json, to_plain
 from loopwright.core.decision import Reason, decide
 from loopwright.core.event import Event
 from loopwright.core.ids import derived_id
-from loopwright.declare import SEASONS, Alerts, Declaration, Drift, NewData
+from loopwright.declare import Declaration
 from loopwright.errors import BundleError, NotFoundError
 from loopwright.monitoring.alerting import Alerting
 from loopwright.monitoring.alerts import close_pointless, restless, settle, settle_findings, was_counted
@@ -36,6 +36,8 @@ from loopwright.monitoring.rules import (
 from loopwright.monitoring.silence import Silence
 from loopwright.monitoring.store import FINDINGS, WATCHES, finding_of, findings
 from loopwright.monitoring.windows import closed_windows, earlier_windows, keep_window, last_closed
+from loopwright.policies.alerts import Alerts
+from loopwright.policies.retraining import SEASONS, Drift, NewData
 from loopwright.ports.storage import Storage
 from loopwright.registry.records import ModelVersion
 from loopwright.registry.service import Registry

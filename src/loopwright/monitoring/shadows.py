@@ -12,7 +12,6 @@ import polars as pl
 
 from loopwright.bundle.records import Manifest
 from loopwright.data.captured_rows import shadow_rows, with_units
-from loopwright.declare import METRICS
 from loopwright.errors import NotFoundError, RequestError
 from loopwright.evaluation.answers import captured_outputs, read_answers, shared_classes
 from loopwright.evaluation.differences import Answers, Bounded, Segments, compare_answers, segment, tenths
@@ -20,6 +19,7 @@ from loopwright.evaluation.replay_pictures import draw_answers
 from loopwright.monitoring.shadow_records import PairedMetric, ShadowComparison, Side
 from loopwright.outcomes.ledger import read_ledger
 from loopwright.outcomes.measured import manifest_of, measure_rows
+from loopwright.policies.tasks import METRICS
 from loopwright.ports.storage import Storage
 from loopwright.registry.service import Registry
 from loopwright.rollout.evidence import asked, latency_quantile, summaries

@@ -10,11 +10,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from loopwright.bundle.records import Manifest
-from loopwright.declare import TaskName
 from loopwright.evaluation.tasks import Scores
 from loopwright.outcomes.ledger import read_ledger
 from loopwright.outcomes.measured import manifest_of, measure_rows
 from loopwright.outcomes.records import Losses
+from loopwright.policies.tasks import TaskName
 from loopwright.ports.storage import Storage
 from loopwright.registry.service import Registry
 from loopwright.traffic.predictions import INPUT

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from loopwright.core.decision import Decision
-from loopwright.declare import TaskName
+from loopwright.policies.tasks import TaskName
 from loopwright.training.records import SplitPlan
 
 

@@ -8,7 +8,8 @@ from typing import Literal
 
 from loopwright.core.decision import Decision
 from loopwright.data.records import DatasetVersion
-from loopwright.declare import METRICS, Governor
+from loopwright.policies.retraining import Governor
+from loopwright.policies.tasks import METRICS
 from loopwright.training.records import Candidate
 
 RetrainTrigger = Literal["new_data", "schedule", "drift", "decay", "manual"]

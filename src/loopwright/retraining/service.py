@@ -15,9 +15,10 @@ from loopwright.core.codec import to_plain
 from loopwright.core.decision import Decision, Reason
 from loopwright.core.event import Event
 from loopwright.core.ids import derived_id
-from loopwright.declare import Decay, Declaration, Drift, NewData, Schedule
+from loopwright.declare import Declaration
 from loopwright.errors import ConflictError, NotFoundError
 from loopwright.monitoring.store import findings
+from loopwright.policies.retraining import Decay, Drift, NewData, Schedule
 from loopwright.registry.records import ModelVersion
 from loopwright.registry.service import Registry
 from loopwright.retraining.approvals import watch_approvals

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from croniter import croniter
 
 from loopwright.core.ids import derived_id
-from loopwright.declare import NewData
 from loopwright.errors import DeclarationError
 from loopwright.monitoring.records import Finding
+from loopwright.policies.retraining import NewData
 from loopwright.registry.records import ModelVersion
 from loopwright.retraining.records import RetrainRequest, RetrainTrigger, SourceState
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loopwright.core.decision import Finding, Reason
-from loopwright.declare import Governor
+from loopwright.policies.retraining import Governor
 from loopwright.retraining.records import BacktestReport, GovernorState, RetrainRequest
 
 

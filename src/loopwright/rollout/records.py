@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from loopwright.core.decision import Reason
-from loopwright.declare import ABMetric
+from loopwright.policies.rollout import ABMetric
 from loopwright.traffic.summary import WindowSummary
 
 RolloutStatus = Literal["awaiting_approval", "running", "promoted", "aborted"]

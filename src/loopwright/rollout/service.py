@@ -14,9 +14,9 @@ from loopwright.core.codec import to_plain
 from loopwright.core.decision import Reason
 from loopwright.core.event import Event
 from loopwright.core.ids import derived_id
-from loopwright.declare import ABTest, RolloutPolicy, Shadow
 from loopwright.errors import ConflictError, NotFoundError
 from loopwright.outcomes.records import Losses
+from loopwright.policies.rollout import ABTest, RolloutPolicy, Shadow
 from loopwright.ports.storage import Storage
 from loopwright.registry.records import ModelVersion
 from loopwright.registry.service import Registry

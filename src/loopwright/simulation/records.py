@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from loopwright.declare import TaskName
+from loopwright.policies.tasks import TaskName
 
 RowsFrom = Literal["auto", "replay", "resampled", "synthetic"]
 """Where rows come from. `replay`: the project's own, in their order; `resampled`: its own, drawn anew each day;

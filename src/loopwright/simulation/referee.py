@@ -9,8 +9,8 @@ import polars as pl
 
 from loopwright.bundle.read import read_manifest
 from loopwright.bundle.records import Manifest
-from loopwright.declare import METRICS
 from loopwright.evaluation.tasks import TASKS, Scores, Task, headline
+from loopwright.policies.tasks import METRICS
 from loopwright.ports.predictor import Predictor
 from loopwright.ports.storage import fetch_folder
 from loopwright.simulation.laboratory import Laboratory

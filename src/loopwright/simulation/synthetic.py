@@ -7,7 +7,10 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from loopwright.declare import METRICS, Decay, Declaration, Drift, Gate, Model, Schedule, TaskName
+from loopwright.declare import Declaration, Model
+from loopwright.policies.gate import Gate
+from loopwright.policies.retraining import Decay, Drift, Schedule
+from loopwright.policies.tasks import METRICS, TaskName
 
 ROWS = 50_000
 """So many rows are drawn from."""

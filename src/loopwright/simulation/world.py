@@ -11,8 +11,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from loopwright.declare import Declaration, TaskName
+from loopwright.declare import Declaration
 from loopwright.errors import DataError
+from loopwright.policies.tasks import TaskName
 from loopwright.simulation.effects import Concept, Covariate, spoil, strength
 from loopwright.simulation.records import Drift, Scenario
 

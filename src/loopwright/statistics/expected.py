@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from loopwright.declare import TaskName
+from loopwright.policies.tasks import TaskName
 from loopwright.statistics.arrays import AnyArray, Floats, divide
 from loopwright.statistics.calibration import Isotonic, Logistic, fit_isotonic, fit_logistic
 from loopwright.statistics.metrics import METRICS_OF, metric

@@ -18,7 +18,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from loopwright.declare import TaskName
+from loopwright.policies.tasks import TaskName
 from loopwright.statistics.arrays import AnyArray, Bools, Floats, Places, divide
 from loopwright.statistics.statistic import AveragePrecision, OneVersusRest, Ranking, RocAuc, Statistic, Sums
 
@@ -285,4 +285,4 @@ METRICS_OF: dict[TaskName, dict[str, Maker]] = {
     },
     "regression": {"rmse": _rmse, "mae": _mae, "r2": _r2, "wape": _wape, "smape": _smape, "mape": _mape},
 }
-"""Every metric by task and name; `loopwright.declare.METRICS` says which way each is better."""
+"""Every metric by task and name; `loopwright.policies.tasks.METRICS` says which way each is better."""

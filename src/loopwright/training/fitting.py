@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from loopwright.bundle.modules import as_model
 from loopwright.bundle.outputs import class_scores
 from loopwright.core.cores import available_cores
-from loopwright.declare import Model, TaskName
+from loopwright.declare import Model
 from loopwright.errors import LoopwrightError, TrainingError
+from loopwright.policies.tasks import TaskName
 from loopwright.training.material import TrainData
 
 Params = dict[str, Any]

@@ -17,9 +17,10 @@ from loopwright.bundle.read import bundle_digest
 from loopwright.bundle.records import Encoding, Manifest
 from loopwright.bundle.write import write_bundle
 from loopwright.data.snapshot import load_rows
-from loopwright.declare import DEFAULT_METRIC, Declaration
+from loopwright.declare import Declaration
 from loopwright.errors import BundleError
 from loopwright.features.matrix import make_encoding
+from loopwright.policies.tasks import DEFAULT_METRIC
 from loopwright.ports.predictor import Predictor
 from loopwright.ports.storage import fetch_folder, upload_folder
 from loopwright.ports.workspace import Workspace

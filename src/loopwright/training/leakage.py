@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from loopwright.bundle.encoding import matrix_width
 from loopwright.bundle.records import Encoding
-from loopwright.declare import Declaration, TaskName
+from loopwright.declare import Declaration
 from loopwright.errors import FeatureError
+from loopwright.policies.tasks import TaskName
 
 ROWS = 50_000
 ENOUGH = 100

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from loopwright.bundle.records import Encoding, Input
 from loopwright.data.records import DatasetVersion
-from loopwright.declare import Declaration, Model, TaskName
+from loopwright.declare import Declaration, Model
 from loopwright.errors import TrainingError
 from loopwright.features.checks import BLOCK, check_rows_alone
 from loopwright.features.columns import Role
 from loopwright.features.function import collect_features, visible_columns
 from loopwright.features.inputs import feature_names, make_inputs, needed_columns
 from loopwright.features.matrix import Mask, Read, fill_matrices, fit_encoding, refit_encoding
+from loopwright.policies.tasks import TaskName
 from loopwright.training.hashing import hash_values
 from loopwright.training.leakage import check_twins
 from loopwright.training.records import Candidate, SplitPlan

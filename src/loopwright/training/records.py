@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from loopwright.data.records import DatasetVersion
-from loopwright.declare import TaskName
+from loopwright.policies.tasks import TaskName
 
 ForeignKind = Literal["mlflow", "lightgbm", "onnx", "pickle"]
 """An MLflow model directory; LightGBM's text model; an ONNX file; a pickled estimator (joblib's files too)."""

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from loopwright.declare import TaskName, Threshold
+from loopwright.policies.tasks import TaskName
+from loopwright.policies.training import Threshold
 from loopwright.statistics.metrics import metric
 from loopwright.training.fitting import Fitted
 from loopwright.training.material import TrainData

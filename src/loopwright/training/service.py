@@ -10,7 +10,8 @@ import lightgbm
 from loopwright.bundle.read import bundle_digest
 from loopwright.core.cores import available_cores
 from loopwright.data.snapshot import load_rows
-from loopwright.declare import DEFAULT_METRIC, Model
+from loopwright.declare import Model
+from loopwright.policies.tasks import DEFAULT_METRIC
 from loopwright.ports.storage import upload_folder
 from loopwright.ports.workspace import Workspace
 from loopwright.training.fitting import ROUNDS, Fitted, Report, make_fit

@@ -11,8 +11,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from loopwright.core.clock import parse_duration
-from loopwright.declare import Declaration, Split
+from loopwright.declare import Declaration
 from loopwright.errors import DataError, DeclarationError
+from loopwright.policies.training import Split
 from loopwright.training.hashing import hash_rows
 from loopwright.training.records import SplitPlan
 

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from loopwright.bundle.encoding import category_texts
 from loopwright.bundle.frames import series_values
-from loopwright.declare import METRICS, Declaration, TaskName, check_task
+from loopwright.declare import Declaration, check_task
 from loopwright.errors import DeclarationError, TrainingError
+from loopwright.policies.tasks import METRICS, TaskName
 
 FEW_CODES = 20
 FEW_TEXTS = 100

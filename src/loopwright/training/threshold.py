@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from loopwright.declare import Threshold
+from loopwright.policies.training import Threshold
 
 
 def choose_threshold(rule: Threshold, y: NDArray[np.int64], probability: NDArray[np.float64]) -> float:

@@ -10,8 +10,9 @@ import optuna
 
 from loopwright.core.clock import Clock, parse_duration
 from loopwright.core.codec import to_json
-from loopwright.declare import METRICS, Tune
+from loopwright.declare import Tune
 from loopwright.errors import LoopwrightError, TrainingError
+from loopwright.policies.tasks import METRICS
 from loopwright.training.fitting import REPORT_EVERY, Fit, Fitted, Params, Report, function_error
 from loopwright.training.records import Trial
 

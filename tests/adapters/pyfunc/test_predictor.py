@@ -19,8 +19,8 @@ from loopwright.bootstrap.predictor import load_predictor
 from loopwright.bundle.outputs import task_signature
 from loopwright.bundle.records import Encoding, Input, Manifest
 from loopwright.bundle.write import write_bundle
-from loopwright.declare import TaskName
 from loopwright.errors import BundleError, RequestError
+from loopwright.policies.tasks import TaskName
 
 FRAME = pd.DataFrame(
     {"size": [10.0, 20.0, 30.0, 40.0], "rooms": [1, 2, 3, 4], "city": ["Bern", "Cork", "Bern", "Cork"]}

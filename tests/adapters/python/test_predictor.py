@@ -12,8 +12,8 @@ from sklearn.svm import LinearSVC
 from loopwright.adapters.python.predictor import score_function
 from loopwright.bundle.outputs import task_signature
 from loopwright.bundle.records import Manifest
-from loopwright.declare import TaskName
 from loopwright.errors import BundleError
+from loopwright.policies.tasks import TaskName
 
 X = np.arange(12.0).reshape(-1, 1)
 

@@ -1,0 +1,1 @@
+"""What a user declares of each part of the loop: plain values, checked as they are written."""
