@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from loopwright.core.clock import VirtualClock
+from loopwright.core.sockets import free_port
 from loopwright.state.engine import State
 from loopwright.state.schema import prepare
 
@@ -38,7 +38,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         pytest.skip(POSTGRES_REMEDY)
     folder = tmp_path_factory.mktemp("postgres")
     user = _server_user(folder)
-    port = _free_port()
+    port = free_port()
 
     def run(*words: str, check: bool = True) -> None:
         subprocess.run(words, check=check, capture_output=True, user=user, cwd=folder, timeout=120)
@@ -99,9 +99,3 @@ def _server_user(folder: Path) -> str | None:
             break
         parent.chmod(parent.stat().st_mode | 0o011)
     return name
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

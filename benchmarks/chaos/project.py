@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ from loopwright.bundle.outputs import task_signature
 from loopwright.bundle.read import bundle_digest
 from loopwright.bundle.records import Encoding, FeatureColumn, Input, Manifest
 from loopwright.bundle.write import write_bundle
+from loopwright.core.sockets import free_port
 from loopwright.errors import LoopwrightError
 from loopwright.ports.storage import upload_folder
 from loopwright.traffic.records import (
@@ -117,9 +117,7 @@ class Server:
 
     def __init__(self, project: Project, *options: str) -> None:
         self.log = project.folder / "server.log"
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
         command = [sys.executable, "-m", "loopwright.bootstrap.server", "--storage", project.url, "--workers", "2"]
         command += ["--port", str(self.port), "--spool", str(project.folder / "spool"), "--poll", "0.1", *options]
         with self.log.open("wb") as out:

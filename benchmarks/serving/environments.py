@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from loopwright.core.sockets import free_port
 from serving.bodies import post_json, v2_probabilities
 from serving.plans import PEERS, Asked, infer, model_env
-from serving.servers import CannotStartError, Plan, free_port
+from serving.servers import CannotStartError, Plan
 
 PACKAGES: Mapping[str, Sequence[str]] = {
     "mlserver": ["mlserver"],

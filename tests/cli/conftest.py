@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import pytest
 
 from loopwright.bootstrap.platform import Platform
 from loopwright.cli import main, output
+from loopwright.core.sockets import free_port
 from tests.loop.conftest import open_here, open_project, project, quiet_environment
 
 __all__ = ["open_project", "project", "quiet_environment"]
@@ -34,12 +34,6 @@ class Said:
 
 
 Command = Callable[..., Said]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

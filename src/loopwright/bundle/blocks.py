@@ -72,7 +72,7 @@ def _numbers(values: Column) -> NDArray[np.float64] | None:
     try:
         if type(values) is list:
             with suppress(TypeError):  # None among them, or texts
-                return np.frombuffer(array("d", values))  # half as long as NumPy's own way takes
+                return np.frombuffer(array("d", values))  # quicker than NumPy's own way
         return np.asarray(values, dtype=np.float64)
     except (ValueError, TypeError, OverflowError):
         return None

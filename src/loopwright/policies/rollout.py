@@ -13,8 +13,20 @@ from loopwright.policies.checks import check_duration, check_names, check_some_t
 ABMetric = Literal["quality", "errors"]
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Guarded:
+    """What the policies have in common that shift traffic until the challenger has all of it: see `Canary`."""
+
+    interval: str = "1m"
+    min_requests: int = 50
+    max_latency_ratio: float = 2.0
+    max_shift: float | None = None
+    patience: str = "1d"
+    alpha: float = 0.01
+
+
 @dataclass(frozen=True, slots=True)
-class Canary:
+class Canary(_Guarded):
     """Shift traffic to the challenger by `steps` (percent), guarding errors, latency and quality at each.
 
     A step lasts at least `interval` and until the challenger has answered `min_requests`. The rollout aborts when the
@@ -24,12 +36,6 @@ class Canary:
     """
 
     steps: tuple[int, ...] = (10, 50, 100)
-    interval: str = field(default="1m", kw_only=True)
-    min_requests: int = field(default=50, kw_only=True)
-    max_latency_ratio: float = field(default=2.0, kw_only=True)
-    max_shift: float | None = field(default=None, kw_only=True)
-    patience: str = field(default="1d", kw_only=True)
-    alpha: float = field(default=0.01, kw_only=True)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "steps", tuple(self.steps))
@@ -42,15 +48,8 @@ class Canary:
 
 
 @dataclass(frozen=True, slots=True)
-class BlueGreen:
+class BlueGreen(_Guarded):
     """All traffic at once, after the staging check; the version before stays warm for a rollback."""
-
-    interval: str = field(default="1m", kw_only=True)
-    min_requests: int = field(default=50, kw_only=True)
-    max_latency_ratio: float = field(default=2.0, kw_only=True)
-    max_shift: float | None = field(default=None, kw_only=True)
-    patience: str = field(default="1d", kw_only=True)
-    alpha: float = field(default=0.01, kw_only=True)
 
     @property
     def steps(self) -> tuple[int, ...]:
@@ -61,16 +60,10 @@ class BlueGreen:
 
 
 @dataclass(frozen=True, slots=True)
-class Rolling:
+class Rolling(_Guarded):
     """Weights that rise evenly, in `parts`, with a pause of `interval` at each; guarded as a `Canary` is."""
 
     parts: int = 5
-    interval: str = field(default="1m", kw_only=True)
-    min_requests: int = field(default=50, kw_only=True)
-    max_latency_ratio: float = field(default=2.0, kw_only=True)
-    max_shift: float | None = field(default=None, kw_only=True)
-    patience: str = field(default="1d", kw_only=True)
-    alpha: float = field(default=0.01, kw_only=True)
 
     @property
     def steps(self) -> tuple[int, ...]:

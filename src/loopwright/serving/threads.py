@@ -24,7 +24,7 @@ def budget_threads(threads: int) -> None:
 class ShortTurns:
     """A context for work beside the event loop: meanwhile, who wants the interpreter gets it after `TURN_SECONDS`,
     where Python's own 5 ms would keep a request waiting. When nothing is at work the turns are long again: with short
-    ones the HTTP library's thread interrupts the event loop's in the midst of requests, for a third of their time.
+    ones the HTTP library's thread interrupts the event loop's in the midst of requests.
     """
 
     def __init__(self) -> None:

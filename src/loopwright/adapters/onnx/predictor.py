@@ -18,8 +18,8 @@ def load_score(folder: Path, manifest: Manifest, *, threads: int = 1) -> Score:
     session = open_session(folder / "model.onnx", threads=threads)
     name, output = session.get_inputs()[0].name, session.get_outputs()[-1].name
     wanted, outputs = np.float64 if session.get_inputs()[0].type == "tensor(double)" else np.float32, [output]
-    # `session.run` looks at the inputs' names and kinds each time, which takes a quarter of what a row's trees do; here
-    # they cannot be others. What is behind it is no documented API, so it is used where it is there.
+    # `session.run` looks at the inputs' names and kinds each time, and here they cannot be others: for a row alone that
+    # takes a good part of what its trees do. What is behind it is no documented API, so it is used where it is there.
     run = getattr(getattr(session, "_sess", None), "run", session.run)
 
     def score(matrix: NDArray[np.float64]) -> NDArray[np.generic]:
