@@ -6,22 +6,14 @@ import io
 
 import polars as pl
 
-from loopwright.bundle.outputs import task_signature
-from loopwright.bundle.records import Manifest
 from loopwright.core.codec import to_json
 from loopwright.traffic.predictions import segment_key
+from tests.manifests import draft_manifest
 
 
 def capture(platform, version: int, *, shadow: bool, shift: float = 0.0) -> None:
     now = platform.clock.now()
-    manifest = Manifest(
-        model="demand",
-        task="regression",
-        runtime="python",
-        signature=task_signature("regression", ()),
-        files={},
-        created=now,
-    )
+    manifest = draft_manifest("regression", now)
     platform.storage.put(f"{platform.registry.get('demand', version).folder}/bundle.json", to_json(manifest))
     frame = pl.DataFrame(
         {

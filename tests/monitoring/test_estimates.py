@@ -9,28 +9,18 @@ import numpy as np
 import polars as pl
 import pytest
 
-from loopwright.bundle.outputs import task_signature
-from loopwright.bundle.records import Input, Manifest
+from loopwright.bundle.records import Input
 from loopwright.core.codec import to_json
 from loopwright.errors import BundleError
 from loopwright.evaluation.estimator import fit_loss_model, keep_scores
 from loopwright.evaluation.records import EvaluationReport
 from loopwright.monitoring import estimates
 from loopwright.statistics.metrics import metric
-
-CLASSES = {"regression": (), "binary": ("no", "yes"), "multiclass": ("a", "b", "c")}
+from tests.manifests import draft_manifest
 
 
 def manifest(task):
-    return Manifest(
-        model="demand",
-        task=task,
-        runtime="python",
-        signature=task_signature(task, (), CLASSES[task]),
-        files={},
-        created=datetime(2026, 1, 1, tzinfo=UTC),
-        classes=CLASSES[task],
-    )
+    return draft_manifest(task, datetime(2026, 1, 1, tzinfo=UTC))
 
 
 def evaluation(task, **kept):

@@ -12,8 +12,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from loopwright.bundle.outputs import task_signature
-from loopwright.bundle.records import Manifest
 from loopwright.core.codec import to_json
 from loopwright.declare import Model
 from loopwright.evaluation.records import Estimate, EvaluationReport
@@ -25,6 +23,7 @@ from loopwright.state.engine import State
 from loopwright.state.schema import prepare
 from loopwright.traffic.outcomes import Outcome
 from loopwright.traffic.predictions import segment_key
+from tests.manifests import draft_manifest
 
 DAY = timedelta(days=1)
 
@@ -43,14 +42,7 @@ def live(promote, storage) -> Callable[..., None]:
 
     def make(name: str, *, tested: bool = True) -> None:
         version = promote(name)
-        manifest = Manifest(
-            model="demand",
-            task="regression",
-            runtime="python",
-            signature=task_signature("regression", (), ()),
-            files={},
-            created=version.created,
-        )
+        manifest = draft_manifest("regression", version.created)
         storage.put(f"{version.folder}/bundle.json", to_json(manifest))
         if not tested:
             return

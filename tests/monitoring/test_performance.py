@@ -11,8 +11,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from loopwright.bundle.outputs import task_signature
-from loopwright.bundle.records import Manifest
 from loopwright.core.codec import to_json
 from loopwright.errors import DataError
 from loopwright.monitoring.performance import performance
@@ -20,9 +18,9 @@ from loopwright.monitoring.records import PerformanceReport
 from loopwright.outcomes.telling import record_outcomes
 from loopwright.traffic.outcomes import Outcome
 from loopwright.traffic.predictions import segment_key
+from tests.manifests import draft_manifest
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-CLASSES = {"regression": (), "binary": ("no", "yes"), "multiclass": ("a", "b", "c")}
 
 
 @pytest.fixture
@@ -31,15 +29,7 @@ def live(promote, storage) -> Callable[..., None]:
 
     def make(name: str, task: str = "regression") -> None:
         version = promote(name)
-        manifest = Manifest(
-            model="demand",
-            task=task,
-            runtime="python",
-            signature=task_signature(task, (), CLASSES[task]),
-            files={},
-            created=START,
-            classes=CLASSES[task],
-        )
+        manifest = draft_manifest(task, START)
         storage.put(f"{version.folder}/bundle.json", to_json(manifest))
 
     return make

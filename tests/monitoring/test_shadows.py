@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from loopwright.bundle.outputs import OutputShaper, task_signature
+from loopwright.bundle.outputs import OutputShaper
 from loopwright.bundle.records import Manifest
 from loopwright.core.codec import from_json, to_json
 from loopwright.errors import NotFoundError, RequestError
@@ -22,9 +22,9 @@ from loopwright.outcomes.telling import record_outcomes
 from loopwright.traffic.outcomes import Outcome
 from loopwright.traffic.predictions import segment_key
 from loopwright.traffic.summary import LATENCY_EDGES_MS, WindowSummary, summary_key
+from tests.manifests import draft_manifest
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-CLASSES = {"regression": (), "binary": ("no", "yes"), "multiclass": ("a", "b", "c")}
 ROWS = 300
 
 
@@ -34,16 +34,7 @@ def version(promote, storage) -> Callable[..., Manifest]:
 
     def make(name: str, task: str = "regression", **changes: Any) -> Manifest:
         registered = promote(name)
-        manifest = Manifest(
-            model="demand",
-            task=task,
-            runtime="python",
-            signature=task_signature(task, (), CLASSES[task]),
-            files={},
-            created=START,
-            classes=CLASSES[task],
-            **changes,
-        )
+        manifest = draft_manifest(task, START, **changes)
         storage.put(f"{registered.folder}/bundle.json", to_json(manifest))
         return manifest
 

@@ -11,8 +11,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from loopwright.bundle.outputs import task_signature
-from loopwright.bundle.records import Manifest
 from loopwright.core.clock import VirtualClock
 from loopwright.core.codec import to_json
 from loopwright.core.decision import Decision
@@ -24,9 +22,9 @@ from loopwright.state.schema import prepare
 from loopwright.testing.storage import MemoryStorage
 from loopwright.traffic.outcomes import Outcome
 from loopwright.traffic.predictions import segment_key
+from tests.manifests import draft_manifest
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
-CLASSES: dict[str, tuple[str, ...]] = {"regression": (), "binary": ("no", "yes"), "multiclass": ("a", "b", "c")}
 
 
 @pytest.fixture
@@ -66,15 +64,7 @@ def registered(registry: Registry, storage: MemoryStorage) -> Callable[..., Mode
                 gate=Decision(passed=True, reasons=()),
             )
         )
-        manifest = Manifest(
-            model="demand",
-            task=task,
-            runtime="python",
-            signature=task_signature(task, (), CLASSES[task]),
-            files={},
-            created=START,
-            classes=CLASSES[task],
-        )
+        manifest = draft_manifest(task, START)
         storage.put(f"{version.folder}/bundle.json", to_json(manifest))
         return version
 
