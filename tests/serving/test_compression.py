@@ -18,6 +18,7 @@ BODY = b"0.123456789," * 1000
     ("coding", "sent"),
     [("gzip", gzip.compress(BODY)), ("deflate", zlib.compress(BODY)), ("GZip ", gzip.compress(BODY)),
      ("identity", BODY), ("", BODY)],
+    ids=["gzip", "deflate", "capitals", "identity", "none"],
 )  # fmt: skip
 def test_what_was_sent_comes_out(coding: str, sent: bytes) -> None:
     assert unpacked(sent, coding, len(BODY)) == BODY
@@ -34,6 +35,7 @@ def test_a_bomb_is_refused_before_it_is_in_memory(coding: str) -> None:
 @pytest.mark.parametrize(
     "sent",
     [b"", b"plain", gzip.compress(BODY)[:-9], gzip.compress(BODY) + b"more", gzip.compress(b"a") + gzip.compress(b"b")],
+    ids=["empty", "plain", "cut", "trailing", "two"],
 )
 def test_a_damaged_body_is_refused(sent: bytes) -> None:
     with pytest.raises(RequestError, match="the body is no"):
