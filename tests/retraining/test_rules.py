@@ -235,10 +235,11 @@ def test_who_is_tried_out_first(backtest, triggers):
     assert status_after(govern(asked("manual", force=True), state)) == "accepted"
 
 
-def test_drift_of_a_version_that_is_no_longer_champion_is_nobodys_cause():
-    decision = govern(asked("drift", version=1), CALM)
+@pytest.mark.parametrize("trigger", ["new_data", "drift", "decay"])
+def test_what_was_seen_of_a_version_that_is_no_longer_champion_is_nobodys_cause(trigger):
+    decision = govern(asked(trigger, version=1), CALM)
     assert status_after(decision) == "refused"
-    assert "drift was found of version 1, but the champion is now 2" in decision.because()
+    assert f"{trigger} was found of version 1, but the champion is now 2" in decision.because()
 
 
 def test_a_refusal_carries_its_figures():

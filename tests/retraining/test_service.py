@@ -102,6 +102,22 @@ def test_a_request_waits_out_the_run_and_the_cooldown_and_is_then_accepted(
     assert request.status == "accepted"
 
 
+def test_new_rows_that_the_next_champion_has_learned_from_ask_for_nothing_more(
+    retraining, journal, promote, finish, clock
+):
+    promote("first", dataset="old", rows=100)
+    journal.submit("demand", cause="by hand", actor="me")
+    retraining.tick(declared(NewData(min_rows=40)), lambda _: NEW)
+    finish("succeeded")
+    promote("second", dataset="most of it", rows=140)
+    clock.sleep(3600)
+    (request,) = retraining.tick(declared(NewData(min_rows=40)), lambda _: NEW)
+    assert request.status == "refused"
+    assert "found of version 1, but the champion is now 2" in request.decision.because()
+    (again,) = retraining.tick(declared(NewData(min_rows=10)), lambda _: NEW)
+    assert (again.status, again.version) == ("accepted", 2)
+
+
 def test_a_newer_finding_overtakes_the_one_that_waits(retraining, journal, promote, found, clock):
     promote("first")
     journal.submit("demand", cause="by hand", actor="me")

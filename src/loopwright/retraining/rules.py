@@ -7,13 +7,16 @@ from datetime import UTC, datetime, timedelta
 from loopwright.core.calendar import frozen_until, parse_freeze, parse_zone
 from loopwright.core.clock import parse_duration
 from loopwright.core.decision import Decision, Finding, Reason
-from loopwright.retraining.records import GovernorState, RequestStatus, RetrainRequest
+from loopwright.retraining.records import GovernorState, RequestStatus, RetrainRequest, RetrainTrigger
 from loopwright.retraining.suspicion import suspicions
 from loopwright.retraining.worth import try_out
 
 WEEK = timedelta(days=7)
 PATIENCE = timedelta(days=30)
 """How long a request waits for a person to approve it."""
+
+SEEN: tuple[RetrainTrigger, ...] = ("new_data", "drift", "decay")
+"""Triggers that see something of the champion: what they saw may be settled by the next one."""
 
 
 def govern(request: RetrainRequest, state: GovernorState) -> Decision:
@@ -46,13 +49,13 @@ def status_after(decision: Decision) -> RequestStatus:
 def _busy(request: RetrainRequest, state: GovernorState) -> Reason:
     if state.busy is None:
         return Reason(rule="one_at_a_time", finding="pass", text=f"no run of {request.model} is under way")
-    if request.trigger in ("new_data", "drift", "decay"):
+    if request.trigger in SEEN:
         return Reason(rule="one_at_a_time", finding="warn", text=f"waits until {state.busy} ends")
     return Reason(rule="one_at_a_time", finding="fail", text=f"{state.busy} is already under way")
 
 
 def _champion(request: RetrainRequest, state: GovernorState) -> Reason | None:
-    if request.trigger not in ("drift", "decay") or request.version is None:
+    if request.trigger not in SEEN or request.version is None:
         return None
     if request.version == state.champion:
         return Reason(rule="champion", finding="pass", text=f"version {request.version} is still champion")

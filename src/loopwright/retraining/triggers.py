@@ -32,7 +32,8 @@ def by_new_data(
     if unseen < trigger.min_rows:
         return None
     reason = f"{unseen} rows have come that no champion has learned from"
-    return _request(model, "new_data", f"dataset {source.digest}", reason, champion, now)
+    cause = f"dataset {source.digest} beside version {champion.number if champion else 0}"
+    return _request(model, "new_data", cause, reason, champion, now)
 
 
 def by_schedule(
