@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from loopwright.declare import Declaration
+from loopwright.errors import SourceError
 from loopwright.monitoring.alerting import Alerting
 from loopwright.monitoring.notices import evidence_command, evidence_path
 from loopwright.policies.alerts import AlertRule, Alerts
@@ -67,6 +70,20 @@ def test_a_rollout_that_waits_is_told_until_it_is_approved(place):
     place.rollouts.approve(rollout.id, actor="ann")
     (over,) = tick(place)
     assert over.closed is not None
+
+
+def test_a_rollout_that_waits_is_told_though_the_source_is_away(place, found):
+    version = place.promote("first")
+    second = place.registry.register(replace(version, id="second", number=0, run="run-second", needs_approval=True))
+    place.rollouts.request(second, Canary(), rollout_id="rollout-second")
+    found()
+
+    def away(_):
+        raise SourceError("rows.csv is gone")
+
+    with pytest.raises(SourceError):
+        place.retraining.tick({"demand": POLICY}, away)
+    assert [alert.rule for alert in Alerting(place.state, place.clock).alerts("demand")] == ["approval"]
 
 
 def test_who_turns_the_rule_off_is_not_told(place, found):

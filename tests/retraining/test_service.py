@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from loopwright.declare import Declaration
-from loopwright.errors import SourceError
+from loopwright.errors import SourceError, StateError
 from loopwright.policies.retraining import Decay, Drift, Governor, NewData, Schedule
 from loopwright.retraining.records import SourceState
 from loopwright.retraining.rules import govern
@@ -233,6 +233,23 @@ def test_one_models_trouble_does_not_keep_the_others_from_their_turn(retraining,
     with pytest.raises(SourceError):
         retraining.tick({"broken": broken, **declared(Drift())}, peek)
     assert journal.count(model="demand") == 1
+
+
+def test_trouble_with_one_models_approvals_keeps_no_other_from_its_turn(retraining, place, promote, found, monkeypatch):
+    promote("first")
+    found()
+    active = place.rollouts.active
+
+    def away(model):
+        if model == "broken":
+            raise StateError("the state database is away")
+        return active(model)
+
+    monkeypatch.setattr(place.rollouts, "active", away)
+    broken = Declaration(name="broken", source="x.csv", target="cnt")
+    with pytest.raises(StateError):
+        retraining.tick({"broken": broken, **declared(Drift())}, lambda _: NEW)
+    assert place.journal.count(model="demand") == 1
 
 
 @given(st.lists(st.sampled_from(["drift", "new rows", "tick", "work", "wait"]), max_size=12))

@@ -160,9 +160,10 @@ class Retraining:
                 moved += self._tend(declaration, peek_source, evidence)
             except Exception as trouble:  # noqa: BLE001 - whatever it is, the others have their turn; it is raised at the end
                 troubles.append(trouble)
-            waiting = self.requests(declaration.name, statuses=("open",))
-            rollout = self.rollouts.active(declaration.name)
-            watch_approvals(self.state, declaration, waiting, rollout, self.clock.now())
+            try:  # of its own: who waits for a person is told though the source is away
+                self._watch(declaration)
+            except Exception as trouble:  # noqa: BLE001 - as above
+                troubles.append(trouble)
         if troubles:
             raise troubles[0]
         return moved
@@ -181,6 +182,11 @@ class Retraining:
             decided = self._decide(waiting, declaration, champion, source, evidence)
             if decided.status != "open":
                 yield decided
+
+    def _watch(self, declaration: Declaration) -> None:
+        waiting = self.requests(declaration.name, statuses=("open",))
+        rollout = self.rollouts.active(declaration.name)
+        watch_approvals(self.state, declaration, waiting, rollout, self.clock.now())
 
     def _triggered(
         self, declaration: Declaration, champion: ModelVersion | None, source: SourceState | None
