@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from loopwright.statistics.comparison import (
-    benjamini_hochberg,
     chi_squared,
     holm,
     ks_counts,
@@ -212,12 +211,6 @@ def test_wilson_agrees_with_scipy(rows: int, share: float, confidence: float) ->
     assert wilson(hits, rows, confidence=confidence) == pytest.approx((expected.low, expected.high), abs=1e-9)
 
 
-@given(p_lists)
-@settings(max_examples=60, deadline=None)
-def test_benjamini_hochberg_agrees_with_scipy(p: Any) -> None:
-    assert benjamini_hochberg(p) == pytest.approx(stats.false_discovery_control(p, method="bh"))
-
-
 @given(p_lists, st.floats(0.001, 0.3))
 @settings(max_examples=60, deadline=None)
 def test_holm_rejects_what_stepping_down_rejects(p: Any, alpha: float) -> None:
@@ -240,7 +233,7 @@ def test_nothing_is_compared_with_nothing() -> None:
     assert chi_squared([], []) is None
     assert two_proportions(0, 0, 1, 2) is None
     assert wilson(0, 0) == (0, 1)
-    assert len(benjamini_hochberg([])) == len(holm([])) == 0
+    assert len(holm([])) == 0
 
 
 def test_counts_of_different_bins_are_refused() -> None:

@@ -160,16 +160,6 @@ def wilson(hits: int, rows: int, *, confidence: float = 0.95) -> tuple[float, fl
     return low, 1.0 if hits == rows else min(1.0, middle + reach)
 
 
-def benjamini_hochberg(p_values: AnyArray) -> Floats:
-    """p-values adjusted so that rejecting those up to q keeps the share of false alarms at q (1995). [tests] → [tests].
-
-    Valid for tests that are independent or positively dependent.
-    """
-    p, order = _falling(p_values)
-    ranks = np.arange(len(p), 0, -1)
-    return _restored(np.minimum.accumulate(p * len(p) / ranks), order)
-
-
 def holm(p_values: AnyArray) -> Floats:
     """p-values adjusted so that rejecting those up to alpha raises any false alarm at all with chance alpha (1979)."""
     p, order = _falling(p_values)

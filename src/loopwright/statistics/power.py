@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import ceil
 
-from loopwright.statistics.special import normal_quantile, normal_tail
+from loopwright.statistics.special import normal_quantile
 
 POWER = 0.8
 """How often an effect is to be seen: four times in five."""
@@ -21,8 +21,3 @@ def rows_needed(rows: int, error: float, effect: float, *, alpha: float, power: 
     if effect <= error * _HOPELESS or error <= 0:
         return None
     return ceil(rows * ((normal_quantile(1 - alpha) + normal_quantile(power)) * error / effect) ** 2)
-
-
-def power_of(error: float, effect: float, *, alpha: float) -> float:
-    """The chance that a one-sided test at `alpha` sees `effect` with the standard error `error` > 0."""
-    return normal_tail(normal_quantile(1 - alpha) - effect / error)
