@@ -80,7 +80,7 @@ WHAT_TO_DO: dict[type[LoopwrightError], str] = {
     errors.StorageError: "Free space, mend permissions or credentials; `loopwright doctor` tries the store.",
     errors.StateError: "Let the other process end, or see that the database answers: `loopwright doctor`.",
     errors.HostingError: "Free the port, or read the server's log.",
-    errors.RequestError: "Send what the remedy asks for: the column, the kind, the shape.",
+    errors.RequestError: "Ask again as the remedy says: with another column, kind, shape, length of time or file.",
 }
 
 

@@ -15,7 +15,7 @@ LoopwrightError
 ├── StorageError        disk or object store refuses: full, read-only, away
 ├── StateError          the state database refuses: locked, away, too new
 ├── HostingError        an endpoint cannot be brought up or does not answer
-└── RequestError        an inference request cannot be answered as it stands
+└── RequestError        what was asked cannot be answered as it stands
 
 Each carries what is wrong (`str(error)`: the thing and its state) and `remedy`: what the reader can do about it.
 """
@@ -111,7 +111,7 @@ class HostingError(LoopwrightError):
 
 
 class RequestError(LoopwrightError):
-    """An inference request cannot be answered as it stands."""
+    """What was asked cannot be answered as it stands: of a model, a command or the API."""
 
 
 def error_named(name: str) -> type[LoopwrightError]:
