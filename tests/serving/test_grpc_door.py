@@ -213,6 +213,53 @@ def test_what_is_in_work_is_answered_before_the_end(kit: Any, tmp_path: Any) -> 
     running.client.close()
 
 
+def test_what_is_too_much_at_once_is_refused_and_answered_a_little_later(kit: Any, tmp_path: Any) -> None:
+    project = kit.Project(tmp_path)
+    project.release(project.bundle())
+    port = kit.free_port()
+    running = kit.start_server(project, tmp_path, "--grpc-port", str(port), "--max-body", "1000000")
+    running.wait_for()
+    with triton.InferenceServerClient(f"127.0.0.1:{port}") as client:
+        answers: Queue[Any] = Queue()
+        for _ in range(4):  # four of the largest may be in work at once
+            client.async_infer("demand", bulky(-2.0), callback=lambda result, error: answers.put(result or error))
+        running.until(lambda: in_flight(running) == 4)
+        with pytest.raises(InferenceServerException, match="too many large bodies are in work") as raised:
+            client.infer("demand", bulky(1.5))
+        assert raised.value.status() == "StatusCode.UNAVAILABLE"
+        over_http = running.client.post("/endpoints/demand/invocations", content=b" " * 900_000)
+        assert over_http.status_code == 503  # the bound is one for all doors
+        assert client.infer("demand", columns(1)).as_numpy("prediction").tolist() == [21.5]  # small ones are not
+        held = [answers.get(timeout=15) for _ in range(4)]
+        assert [one.as_numpy("prediction").tolist() for one in held] == [[18.0]] * 4
+        running.until(lambda: in_flight(running) == 0)
+        assert client.infer("demand", bulky(1.5)).as_numpy("prediction").tolist() == [21.5]
+    assert re.search(r'errors_total\{.*kind="overload"\} 2\n', wait_for_metric(running, 'kind="overload"'))
+    assert running.stop() == 0
+    running.client.close()
+
+
+def test_a_full_queue_is_told_by_its_status(kit: Any, tmp_path: Any) -> None:
+    project = kit.Project(tmp_path)
+    project.release(project.bundle())
+    port = kit.free_port()
+    running = kit.start_server(project, tmp_path, "--grpc-port", str(port), "--max-waiting", "2")
+    running.wait_for()
+    with triton.InferenceServerClient(f"127.0.0.1:{port}") as client:
+        answers: Queue[Any] = Queue()
+        slow = columns(1)
+        slow[0].set_data_from_numpy(np.array([-2.0]))
+        for _ in range(12):
+            client.async_infer("demand", slow, callback=lambda result, error: answers.put(result or error))
+        got = [answers.get(timeout=15) for _ in range(12)]
+    refused = [one for one in got if isinstance(one, InferenceServerException)]
+    assert {one.status() for one in refused} == {"StatusCode.RESOURCE_EXHAUSTED"}
+    assert 9 <= len(refused) <= 10
+    assert "try again in" in refused[0].message()
+    assert running.stop() == 0
+    running.client.close()
+
+
 def test_a_worker_that_was_killed_is_replaced_at_its_port(kit: Any, tmp_path: Any) -> None:
     project = kit.Project(tmp_path)
     project.release(project.bundle())
@@ -262,6 +309,26 @@ RAW = {
     ],
     "raw_input_contents": [np.float64(1.5).tobytes(), np.int64(2).tobytes(), b"\x01\x00\x00\x00a"],
 }
+
+
+def bulky(x: float) -> list[Any]:
+    """One row in a body of 0.9 MB."""
+    made = columns(1)
+    made[0].set_data_from_numpy(np.array([x]))
+    made[2].set_data_from_numpy(np.array([b"a" * 900_000], dtype=np.object_))
+    return made
+
+
+def in_flight(running: Any) -> int:
+    found = re.search(r"requests_in_flight\{.*\} (\d+)\n", running.client.get("/metrics").text)
+    return int(found[1]) if found else 0
+
+
+def wait_for_metric(running: Any, part: str) -> str:
+    """The page of metrics, once it holds `part`."""
+    pages: list[str] = []
+    running.until(lambda: pages.append(running.client.get("/metrics").text) or part in pages[-1])
+    return pages[-1]
 
 
 def ask(server: Any, metadata: tuple[tuple[str, str], ...] = (), **request: Any) -> tuple[Any, dict[str, Any]]:

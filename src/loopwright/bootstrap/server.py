@@ -145,6 +145,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--hang", dest="hang_seconds", type=float, help="seconds until a hung worker is replaced")
     parser.add_argument("--idle", dest="idle_seconds", type=float, help="seconds an idle connection stays open")
     parser.add_argument("--body", dest="body_seconds", type=float, help="seconds a body or an answer may be on its way")
+    parser.add_argument("--max-body", type=int, help="bytes of a request's body, at most")
     parser.add_argument("--name", dest="server_name", help="what the server calls itself")
     parser.add_argument("--no-pickle", dest="allow_pickle", action="store_false", help="refuse bundles with pickles")
     parser.add_argument("--flush", choices=("background", "answer"), help="when captures go to the store")

@@ -17,6 +17,7 @@ from loopwright.errors import HostingError, LoopwrightError, NotFoundError, Requ
 from loopwright.ports.tracing import Tracing
 from loopwright.serving import protocol_v2
 from loopwright.serving.batching import DeadlineError, OverloadError
+from loopwright.serving.body import Bodies
 from loopwright.serving.dataplane import Answer, Call, Dataplane, error_kind, error_text
 from loopwright.serving.endpoints import Endpoints, LiveEndpoint
 from loopwright.serving.grpc_messages import SERVICE, answer_of, make, parse, request_of
@@ -47,6 +48,7 @@ class GrpcDoor:
         tokens: Tokens | None,
         tracing: Tracing | None,
         flush: Callable[[], object] | None,
+        bodies: Bodies,
         options: ServerOptions,
     ) -> None:
         self._plane = plane
@@ -54,6 +56,7 @@ class GrpcDoor:
         self._tokens = tokens
         self._tracing = tracing
         self._flush = flush
+        self._bodies = bodies
         self._options = options
         self._server: aio.Server | None = None
 
@@ -63,7 +66,7 @@ class GrpcDoor:
         self._server = aio.server(
             options=[
                 ("grpc.so_reuseport", 1),
-                ("grpc.max_receive_message_length", options.max_body),
+                ("grpc.max_receive_message_length", self._bodies.limit),
                 ("grpc.max_send_message_length", -1),
             ],
             maximum_concurrent_rpcs=CONCURRENT,
@@ -153,6 +156,11 @@ class GrpcDoor:
         message = parse("ModelInferRequest", data)
         said, call.endpoint = _metadata(context), message.model_name
         self._admit(said, call.endpoint)
+        try:
+            self._bodies.hold(call.size)
+        except HostingError as error:
+            self._plane.refused(call, error)
+            raise
         _surround(call, said, message.model_version, context.time_remaining())
 
         def read(endpoint: LiveEndpoint) -> tuple[Rows, str | None]:

@@ -122,7 +122,9 @@ class Worker:
             end=self._break_off,
         )
         self._drain_seconds = options.drain_seconds
-        self._door = extras.door(plane, self.endpoints, tokens, self._tracing, flush, options) if extras.door else None
+        self._door = None
+        if extras.door is not None:
+            self._door = extras.door(plane, self.endpoints, tokens, self._tracing, flush, bodies, options)
 
     def load_bundle(self) -> None:
         """Load the one bundle that is to be served. Raises `BundleError`: nothing can take its place."""
