@@ -129,6 +129,22 @@ def test_outcomes_that_name_no_prediction_are_refused_with_the_columns_there_are
     assert command("monitor", "outcomes", "demand", tmp_path / "none.csv").code == 1
 
 
+@pytest.mark.parametrize(
+    "bad", ["id\n1\n", "id,sold,at\n1,2.0,soon\n", "id,sold\n,2.0\n"], ids=["column", "moment", "key"]
+)
+def test_a_bad_file_among_outcomes_leaves_nothing_told(
+    command: Command, live: Platform, tmp_path: Path, bad: str
+) -> None:
+    (tmp_path / "truth-1.csv").write_text("id,sold\n1,2.0\n2,3.0\n")
+    (tmp_path / "truth-2.csv").write_text(bad)
+    said = command("monitor", "outcomes", "demand", tmp_path / "truth-*.csv", "--json")
+    assert (said.code, said.json["error"]) == (1, "DataError")
+    assert list(live.storage.list("outcomes/")) == []
+    (tmp_path / "truth-2.csv").write_text("id,sold\n3,2.0\n4,\n")
+    told = command("monitor", "outcomes", "demand", tmp_path / "truth-*.csv", "--json").json
+    assert (told["told"], told["passed_over"]) == (3, 1)
+
+
 def test_the_report_is_one_page(command: Command, live: Platform, tmp_path: Path) -> None:
     fail_requests(live)
     page = tmp_path / "health.html"

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from loopwright.data.reading import write_part
 from loopwright.data.sources import list_source
 from loopwright.declare import Declaration
 from loopwright.errors import DataError
-from loopwright.outcomes.telling import record_outcomes
+from loopwright.outcomes.telling import check_outcomes, record_outcomes
 from loopwright.traffic.outcomes import Outcome
 
 BATCH_ROWS = 50_000
@@ -57,62 +58,85 @@ def tell_outcomes(
 
     Predictions are named by the column `prediction_id`, or by `key`, else the model's own key column; what came true
     stands in `value`, else in the column of the target. An outcome is of the moment in the column `at`, of now where
-    there is none. Raises `SourceError`, and `DataError` that names the column or the row.
+    there is none. All files are looked at before the first is told: a bad row in any leaves nothing in the ledger. Raises
+    `SourceError`, and `DataError` that names the column or the row.
     """
-    told = passed_over = 0
-    columns = None
     now = platform.clock.now()
-    for frame in _frames(platform, source):
-        columns = _columns(declaration, frame, source, value, key, at)
-        known = frame.filter(pl.col(columns.value).is_not_null())
-        record_outcomes(platform.storage, list(_outcomes(declaration.name, known, columns, now)), now)
-        told, passed_over = told + known.height, passed_over + frame.height - known.height
-    if columns is None:
-        raise DataError(f"{source} holds no rows", remedy="name a file with outcomes")
-    return OutcomesTold(endpoint=declaration.name, told=told, passed_over=passed_over, columns=columns)
-
-
-def _frames(platform: Platform, source: str) -> Iterator[pl.DataFrame]:
     with tempfile.TemporaryDirectory(prefix="loopwright-outcomes-") as folder:
-        for file in list_source(source, Path.cwd()):
-            part, _ = write_part(
-                file.bring(Path(folder)), file.origin, file.format, Path(folder) / "outcomes-typed.parquet"
-            )
-            yield from pl.scan_parquet(part, glob=False).collect_batches(chunk_size=BATCH_ROWS, maintain_order=True)
+        files = list(_bring(declaration, source, Path(folder), value, key, at))
+        if not files:
+            raise DataError(f"{source} holds no rows", remedy="name a file with outcomes")
+        for keep in (check_outcomes, partial(record_outcomes, platform.storage, now=now)):
+            for file in files:
+                for outcomes in _outcomes(declaration.name, file, now):
+                    keep(outcomes)
+    rows, told = sum(file.rows for file in files), sum(file.known for file in files)
+    return OutcomesTold(endpoint=declaration.name, told=told, passed_over=rows - told, columns=files[-1].columns)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Brought:
+    """A file of outcomes as typed rows, of which `known` have a value."""
+
+    part: Path
+    columns: OutcomeColumns
+    rows: int
+    known: int
+
+
+def _bring(
+    declaration: Declaration, source: str, folder: Path, value: str | None, key: str | None, at: str
+) -> Iterator[_Brought]:
+    """Every file that holds rows, before any is told: one that lacks a column leaves nothing behind."""
+    for place, file in enumerate(list_source(source, Path.cwd())):
+        here = folder / str(place)
+        here.mkdir()
+        part, _ = write_part(file.bring(here), file.origin, file.format, here / "outcomes-typed.parquet")
+        rows = pl.scan_parquet(part, glob=False)
+        columns = _columns(declaration, rows.collect_schema().names(), file.origin, value, key, at)
+        count, known = rows.select(pl.len(), pl.col(columns.value).count()).collect().row(0)
+        if count:
+            yield _Brought(part=part, columns=columns, rows=count, known=known)
 
 
 def _columns(
-    declaration: Declaration, frame: pl.DataFrame, source: str, value: str | None, key: str | None, at: str
+    declaration: Declaration, there: list[str], origin: str, value: str | None, key: str | None, at: str
 ) -> OutcomeColumns:
     found = OutcomeColumns(
         value=value or declaration.target,
-        key=key or (declaration.key if declaration.key in frame.columns else None),
-        prediction_id="prediction_id" if "prediction_id" in frame.columns else None,
-        at=at if at in frame.columns else None,
+        key=key or (declaration.key if declaration.key in there else None),
+        prediction_id="prediction_id" if "prediction_id" in there else None,
+        at=at if at in there else None,
     )
     for option, column in (("--value", found.value), ("--key", found.key)):
-        if column is not None and column not in frame.columns:
+        if column is not None and column not in there:
             raise DataError(
-                f"{source} has no column {column!r}",
-                remedy=f"name one with {option}; it has: {', '.join(frame.columns)}",
+                f"{origin} has no column {column!r}",
+                remedy=f"name one with {option}; it has: {', '.join(there)}",
             )
     if found.key is None and found.prediction_id is None:
         raise DataError(
-            f"{source} does not say which predictions its rows are of",
+            f"{origin} does not say which predictions its rows are of",
             remedy="give it a column prediction_id, or name the column of the model's key with --key",
         )
     return found
 
 
-def _outcomes(endpoint: str, rows: pl.DataFrame, columns: OutcomeColumns, now: datetime) -> Iterator[Outcome]:
-    for row in rows.iter_rows(named=True):
-        yield Outcome(
-            endpoint=endpoint,
-            value=row[columns.value],
-            at=_moment(row[columns.at], columns.at) if columns.at else now,
-            prediction_id=category_text(row[columns.prediction_id]) if columns.prediction_id else None,
-            key=category_text(row[columns.key]) if columns.key else None,
-        )
+def _outcomes(endpoint: str, file: _Brought, now: datetime) -> Iterator[list[Outcome]]:
+    """The outcomes that are known, a batch at a time."""
+    columns = file.columns
+    known = pl.scan_parquet(file.part, glob=False).filter(pl.col(columns.value).is_not_null())
+    for rows in known.collect_batches(chunk_size=BATCH_ROWS, maintain_order=True):
+        yield [
+            Outcome(
+                endpoint=endpoint,
+                value=row[columns.value],
+                at=_moment(row[columns.at], columns.at) if columns.at else now,
+                prediction_id=category_text(row[columns.prediction_id]) if columns.prediction_id else None,
+                key=category_text(row[columns.key]) if columns.key else None,
+            )
+            for row in rows.iter_rows(named=True)
+        ]
 
 
 def _moment(value: Any, column: str) -> datetime:

@@ -19,13 +19,17 @@ def record_outcomes(storage: Storage, outcomes: Sequence[Outcome], now: datetime
     """
     if not outcomes:
         return None
-    endpoint = outcomes[0].endpoint
-    for place, outcome in enumerate(outcomes, start=1):
-        _check(f"outcome {place} of {endpoint}", endpoint, outcome)
-    batch = encode_outcomes(outcomes)
+    check_outcomes(outcomes)
+    endpoint, batch = outcomes[0].endpoint, encode_outcomes(outcomes)
     key = outcomes_key(endpoint, now, batch)
     storage.create(key, batch)
     return key
+
+
+def check_outcomes(outcomes: Sequence[Outcome]) -> None:
+    """Raise `DataError` that names the first one that cannot be kept with the others."""
+    for place, outcome in enumerate(outcomes, start=1):
+        _check(f"outcome {place} of {outcomes[0].endpoint}", outcomes[0].endpoint, outcome)
 
 
 def _check(what: str, endpoint: str, outcome: Outcome) -> None:
