@@ -58,8 +58,8 @@ def tell_outcomes(
 
     Predictions are named by the column `prediction_id`, or by `key`, else the model's own key column; what came true
     stands in `value`, else in the column of the target. An outcome is of the moment in the column `at`, of now where
-    there is none. All files are looked at before the first is told: a bad row in any leaves nothing in the ledger. Raises
-    `SourceError`, and `DataError` that names the column or the row.
+    there is none. All files are looked at before the first is told: a bad row in any leaves nothing in the ledger.
+    Raises `SourceError`, and `DataError` that names the column or the row.
     """
     now = platform.clock.now()
     with tempfile.TemporaryDirectory(prefix="loopwright-outcomes-") as folder:
