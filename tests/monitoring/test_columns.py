@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -84,3 +85,14 @@ def test_seasons_that_differ_among_themselves_make_the_test_less_sure() -> None:
     assert unsure.p_value is not None
     assert sure.p_value < 0.01 < unsure.p_value
     assert sure.psi == unsure.psi
+
+
+def test_values_of_no_bin_are_usual_where_earlier_seasons_had_them_too() -> None:
+    odd = ColumnCounts(bins=NIGHT, missing=100, unseen=400)
+    earlier = [replace(hour(NIGHT, day), columns={"input.temp": odd}) for day in (1, 2, 3)]
+    now = replace(hour(NIGHT), columns={"input.temp": odd})
+    basis = choose_basis(REFERENCE, earlier, SEASONAL)
+    (column,) = compare_columns(basis.reference, now, SEASONAL, basis.spread)
+    assert (column.rows, column.was_rows) == (1500, 4500)
+    assert column.unseen_share == column.was_unseen == 400 / 1500
+    assert column.was_missing == 100 / 1500

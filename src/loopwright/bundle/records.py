@@ -94,7 +94,8 @@ class Encoding:
 class ReferenceColumn:
     """One column of the reference. Numbers: `edges` (rising, open at both ends: `len(edges) + 1` counts).
 
-    Categories: `values`, one count each, and a last count for all others.
+    Categories: `values`, one count each, and a last count for all others. `unseen` counts what fits no bin, where the
+    reference is of traffic.
     """
 
     name: str
@@ -103,6 +104,7 @@ class ReferenceColumn:
     edges: tuple[float, ...] = ()
     values: tuple[str, ...] = ()
     missing: int = 0
+    unseen: int = 0
     importance: float = 0.0
 
 

@@ -89,7 +89,7 @@ def compare_columns(
 def compare_counts(column: ReferenceColumn, counts: ColumnCounts, weight: float, spread: float = 1.0) -> ColumnDrift:
     """One column against its reference, not judged yet: its p-value is its own."""
     rows = sum(counts.bins) + counts.missing + counts.unseen
-    was_rows = sum(column.counts) + column.missing
+    was_rows = sum(column.counts) + column.missing + column.unseen
     was, now = np.array(column.counts, dtype=np.float64), np.array(counts.bins, dtype=np.float64)
     comparable, number = len(was) == len(now), column.kind == "number"
     tested = (ks_counts if number else chi_squared)(was / spread, now / spread) if comparable else None
@@ -109,7 +109,7 @@ def compare_counts(column: ReferenceColumn, counts: ColumnCounts, weight: float,
         missing_share=_share(counts.missing, rows),
         was_missing=_share(column.missing, was_rows),
         unseen_share=_share(counts.unseen + others, rows),
-        was_unseen=_share(was_others, was_rows),
+        was_unseen=_share(column.unseen + was_others, was_rows),
         outside_share=_share(_outside(column, counts.bins), rows),
         was_outside=_share(_outside(column, column.counts), was_rows),
         weight=weight,
@@ -147,7 +147,7 @@ def _known(column: ReferenceColumn, merged: WindowSummary) -> bool:
 
 
 def _of_seasons(column: ReferenceColumn, counts: ColumnCounts) -> ReferenceColumn:
-    return replace(column, counts=counts.bins, missing=counts.missing)
+    return replace(column, counts=counts.bins, missing=counts.missing, unseen=counts.unseen)
 
 
 def _stacked(name: str, seasons: Sequence[WindowSummary]) -> np.ndarray:
