@@ -68,3 +68,11 @@ def test_doors_are_told_what_is_declared_whenever_that_changes(platform):
     assert gamma.name == "gamma"
     assert gamma.declaration["retrain"] == [{"kind": "NewData", "min_rows": 5}]
     assert gamma.declaration["rollout"]["kind"] == "Canary"
+
+
+def test_what_a_killed_compaction_left_on_disk_goes(platform):
+    left = platform.home / "cache" / "compaction-killed"
+    left.mkdir(parents=True)
+    (left / "whole.parquet").write_bytes(b"half")
+    assert Worker(platform).tick().troubles == []
+    assert not left.exists()

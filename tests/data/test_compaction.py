@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from loopwright.adapters.obstore.storage import ObjectStorage, open_storage
-from loopwright.data.captures import look_at_captures
+from loopwright.data.captures import RECORD, look_at_captures
 from loopwright.data.compaction import FEW, GRACE, compact
 from loopwright.errors import StorageError
 from loopwright.traffic.predictions import segment_key
@@ -22,10 +23,12 @@ LATER = START + timedelta(hours=2)
 
 
 class Watched:
-    """A store that shows itself to `seen` before and after each change, and is away after `changes` of them."""
+    """A store that calls `before` and `seen` around each change, and is away after `changes` of them."""
 
-    def __init__(self, storage: ObjectStorage, seen: Any = None, changes: int = 10**6) -> None:
-        self.storage, self.seen, self.left = storage, seen or (lambda: None), changes
+    def __init__(
+        self, storage: ObjectStorage, seen: Any = None, changes: int = 10**6, before: Any = lambda: None
+    ) -> None:
+        self.storage, self.seen, self.left, self.before = storage, seen or (lambda: None), changes, before
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.storage, name)
@@ -36,6 +39,7 @@ class Watched:
             if self.left == 0:
                 raise StorageError("the store is away")
             self.left -= 1
+            self.before()
             answer = change(*given)
             self.seen()
             return answer
@@ -124,6 +128,64 @@ def test_cut_short_anywhere_each_row_is_read_once_and_the_next_time_goes_on(
     assert cut > 3
     names = [key for key in storage.list("predictions/") if "-s-1-" in key]
     assert names == []
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
+def test_killed_at_any_change_nothing_is_left_that_no_record_names(tmp_path: Path, late: bool) -> None:
+    """The first compactor is killed before or after each of its changes in turn, the second goes on from there."""
+    for changes in count():
+        storage = open_storage(str(tmp_path / f"store-{changes}"))
+        fill(storage, tmp_path, FEW)
+        put_segment(storage, tmp_path, START, FEW, key=["k", "k"])
+        put_segment(storage, tmp_path, START, FEW + 1, key=["k", "k"])
+        killed = kill_at(storage, tmp_path, changes, late=late)
+        put_segment(storage, tmp_path, START, FEW + 2)  # a segment that came late: the second finds other sources
+        for turn in range(3, 7):
+            compact(storage, "demand", LATER + turn * GRACE, tmp_path)
+            assert rows(storage, tmp_path) == expected(FEW + 3)
+        seen = look_at_captures(storage, "demand", DAY, DAY)
+        assert (seen.unnamed, list(tmp_path.glob("compaction-*"))) == ((), [])
+        assert {key for key in storage.list("predictions/") if key.endswith(".parquet")} == set(seen.keys)
+        if not killed:
+            break
+    assert changes >= 2 * 2 + FEW + 2 + 2  # two wholes and their records, the segments, the records shortened
+
+
+def test_whoever_took_its_time_finds_what_it_wrote_given_up(storage: ObjectStorage, tmp_path: Path) -> None:
+    fill(storage, tmp_path)
+
+    def sweep() -> None:  # between the whole and the record of one, another gives the whole up
+        if not any(key.endswith(RECORD) for key in storage.list("predictions/")):
+            compact(storage, "demand", START, tmp_path)
+
+    assert compact(Watched(storage, sweep), "demand", LATER, tmp_path) == 0  # type: ignore[arg-type]
+    assert rows(storage, tmp_path) == expected(12)
+    assert compact(storage, "demand", LATER, tmp_path) == 1
+    assert rows(storage, tmp_path) == expected(12)
+    assert len(look_at_captures(storage, "demand", DAY, DAY).keys) == 1
+
+
+def kill_at(storage: ObjectStorage, folder: Path, changes: int, *, late: bool) -> bool:
+    """Compact, twice, until so many changes are made; whether it came to that."""
+
+    class Killed(BaseException):
+        pass
+
+    left = changes
+
+    def die() -> None:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise Killed
+
+    watched = Watched(storage, **({"seen": die} if late else {"before": die}))
+    try:
+        for turn in (0, 1):
+            compact(watched, "demand", LATER + turn * GRACE, folder)  # type: ignore[arg-type]
+    except Killed:
+        return True
+    return False
 
 
 def check(storage: ObjectStorage, folder: Path) -> None:

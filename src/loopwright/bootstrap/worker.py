@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import socket
 import threading
 from collections.abc import Iterator, Sequence
@@ -18,7 +19,7 @@ from loopwright.bootstrap.drift import look_at_rows
 from loopwright.bootstrap.platform import Platform
 from loopwright.bootstrap.quality import rollout_losses
 from loopwright.core.event import Event
-from loopwright.data.compaction import compact
+from loopwright.data.compaction import COPIES, compact
 from loopwright.data.newness import SourceWatch
 from loopwright.declare import Declaration, Model
 from loopwright.errors import LoopwrightError, NotFoundError
@@ -137,6 +138,8 @@ class Worker:
                 return []
             self._compacted = now
             self._scratch.mkdir(parents=True, exist_ok=True)
+            for left in self._scratch.glob(f"{COPIES}*"):  # by one that was killed: nobody else is at it
+                shutil.rmtree(left, ignore_errors=True)
             counts = {
                 name: compact(platform.storage, name, now, self._scratch) for name in ledger.endpoints(platform.storage)
             }

@@ -21,7 +21,10 @@ COMPACTED = "-compacted-"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Compaction:
-    """The rows of `sources` are in `into`, since `at`. Once the sources are deleted they are named no more."""
+    """The rows of `sources` are in `into`, since `at`. Once the sources are deleted they are named no more.
+
+    Where `into` is empty the record only holds its number, so that what was written for it is never committed.
+    """
 
     into: str
     sources: tuple[str, ...]
@@ -30,10 +33,14 @@ class Compaction:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Captured:
-    """What was seen at one look: the objects that are the whole, in the order of time, and the records by key."""
+    """What was seen at one look: the objects that are the whole, in the order of time, and the records by key.
+
+    `unnamed` are compacted objects that no record speaks of: not yet, or never, where whoever wrote them was cut short.
+    """
 
     keys: tuple[str, ...]
     records: dict[str, Compaction]
+    unnamed: tuple[str, ...]
 
 
 def look_at_captures(storage: Storage, endpoint: str, first: date, last: date) -> Captured:
@@ -46,9 +53,10 @@ def look_at_captures(storage: Storage, endpoint: str, first: date, last: date) -
     # The records come after the segments: what they replaced since is then known, and nothing is counted twice.
     records = dict(_records(storage, _within(storage, endpoint, first, last)))
     whole = {key for key in listed if key.endswith(".parquet") and COMPACTED not in key}
-    whole |= {record.into for record in records.values()}
-    keys = sorted(whole.difference(*(record.sources for record in records.values())))
-    return Captured(keys=tuple(keys), records=records)
+    made = {record.into for record in records.values() if record.into}
+    keys = sorted((whole | made).difference(*(record.sources for record in records.values())))
+    unnamed = tuple(key for key in listed if COMPACTED in key and key not in made)
+    return Captured(keys=tuple(keys), records=records, unnamed=unnamed)
 
 
 def _records(storage: Storage, keys: Iterator[str]) -> Iterator[tuple[str, Compaction]]:

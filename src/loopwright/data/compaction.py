@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from itertools import groupby
@@ -13,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from loopwright.core.codec import to_json
-from loopwright.data.captures import COMPACTED, RECORD, Compaction, look_at_captures
+from loopwright.data.captures import COMPACTED, RECORD, Captured, Compaction, look_at_captures
 from loopwright.ports.storage import Storage
 from loopwright.traffic.predictions import predictions_folder
 
@@ -26,6 +27,9 @@ SETTLED = timedelta(minutes=10)
 GRACE = timedelta(minutes=10)
 """How long replaced segments stay, for whoever is reading them."""
 
+COPIES = "compaction-"
+"""How the folders begin in which segments are put together; who is killed leaves one."""
+
 ROWS = 100_000
 """Rows of a row group; memory is bounded by them."""
 
@@ -33,15 +37,17 @@ ROWS = 100_000
 def compact(storage: Storage, endpoint: str, now: datetime, scratch: Path, *, hours: int = 6) -> int:
     """Compact up to `hours` settled hours of an endpoint and delete what was replaced long enough ago; how many were.
 
-    Cut short anywhere, it leaves every row readable exactly once, and the next time goes on. Raises `StorageError`.
+    Cut short anywhere, it leaves every row readable exactly once; the next time goes on, and takes away what is left
+    over. Raises `StorageError`.
     """
     seen = look_at_captures(storage, endpoint, date.min, date.max)
     _delete_replaced(storage, seen.records, now)
     done = 0
     for hour, keys in _by_hour(seen.keys):
         if done < hours and len(keys) >= FEW and hour + timedelta(hours=1) + SETTLED <= now:
-            with TemporaryDirectory(prefix="compaction-", dir=scratch) as place:
+            with TemporaryDirectory(prefix=COPIES, dir=scratch) as place:
                 done += _compact_hour(storage, _Hour(endpoint, hour, seen.records), keys, now, Path(place))
+    _delete_lost(storage, seen, now)
     return done
 
 
@@ -123,6 +129,18 @@ def _delete_replaced(storage: Storage, records: dict[str, Compaction], now: date
         storage.put(key, to_json(Compaction(into=record.into, sources=(), at=record.at)))
 
 
+def _delete_lost(storage: Storage, seen: Captured, now: datetime) -> None:
+    """Wholes that were never committed: whoever wrote them was cut short. One whose number is free may be about to be
+    committed, so its number is taken first, for nothing.
+    """
+    nothing = to_json(Compaction(into="", sources=(), at=now))
+    for key in seen.unnamed:
+        if found := _WHOLE.fullmatch(key):
+            record = f"{found['start']}-{found['number']}{RECORD}"
+            if record in seen.records or storage.create(record, nothing):
+                storage.delete(key)
+
+
 def _by_hour(keys: Sequence[str]) -> Iterator[tuple[datetime, list[str]]]:
     for prefix, found in groupby(keys, key=_hour_of):
         if prefix is not None:
@@ -136,3 +154,6 @@ def _hour_of(key: str) -> datetime | None:
         return datetime.strptime(f"{day.rsplit('/', 1)[1]} {name[:2]} +0000", "%Y-%m-%d %H %z")
     except ValueError:
         return None
+
+
+_WHOLE = re.compile(rf"(?P<start>.*/\d\d)0000{COMPACTED}(?P<number>\d+)-[0-9a-f]+\.parquet")
