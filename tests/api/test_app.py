@@ -107,6 +107,29 @@ def test_no_name_however_odd_breaks_anything(client, part):
             assert 400 <= answer.status_code < 500, (method, filled, answer.status_code, answer.text)
 
 
+LISTS_BY_MODEL = ["alerts", "events", "findings", "retrain-requests", "rollouts", "runs", "silences", "validations"]
+
+
+@pytest.mark.parametrize("what", LISTS_BY_MODEL)
+def test_a_model_that_is_not_there_is_no_empty_list(client, declared, what):
+    answer = client.get(f"/api/v1/{what}?model=nobody")
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+    assert (answer.json()["detail"], answer.json()["remedy"]) == ("no model is called 'nobody'", "there are: demand")
+    assert client.get(f"/api/v1/{what}?model=demand").status_code == 200
+    assert client.get(f"/api/v1/{what}").status_code == 200
+
+
+def test_every_list_by_model_is_asked_so(client):
+    by_model = [
+        path.removeprefix("/api/v1/")
+        for path, operations in client.document["paths"].items()
+        if any(
+            one["name"] == "model" and one["in"] == "query" for one in operations.get("get", {}).get("parameters", ())
+        )
+    ]
+    assert sorted(by_model) == sorted([*LISTS_BY_MODEL, "events/stream"])
+
+
 @pytest.mark.parametrize("query", ["limit=0", "limit=501", "limit=many", "offset=-1", "status=odd"])
 def test_a_wrong_parameter_is_named(client, query):
     answer = client.get(f"/api/v1/runs?{query}")

@@ -22,4 +22,3 @@ def test_validations_count_the_rows_in_quarantine(client, run):
     assert newest["quarantine"] == "quarantine/demand/1.parquet"
     assert newest["broken"] == {"x is null": 2}
     assert (oldest["bad_rows"], oldest["quarantine"]) == (0, None)
-    assert client.get("/api/v1/validations?model=nobody").json() == []

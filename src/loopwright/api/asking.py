@@ -8,6 +8,7 @@ from typing import Annotated, Generic, TypeVar
 from fastapi import Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from loopwright.bootstrap.known import ANY, known
 from loopwright.bootstrap.platform import Platform
 
 T = TypeVar("T")
@@ -21,13 +22,22 @@ async def _platform(request: Request) -> Platform:
 Here = Annotated[Platform, Depends(_platform)]
 """The platform that the application was made for."""
 
+
+def _of_model(
+    platform: Here, model: Annotated[str | None, Query(description="Only this model's.")] = None
+) -> str | None:
+    return model if model in (None, ANY) else known(platform, model)
+
+
+OfModel = Annotated[str | None, Depends(_of_model)]
+"""A model that the answer is limited to; where there is none of that name, the answer is that."""
+
 NAME = "^[a-z0-9][a-z0-9-]{0,79}$"
 Name = Annotated[str, Path(pattern=NAME)]
 """A model's, an endpoint's or a data set's name, as a part of the path."""
 
 Limit = Annotated[int, Query(ge=1, le=500, description="How many at most.")]
 Offset = Annotated[int, Query(ge=0, description="How many to pass over.")]
-OfModel = Annotated[str | None, Query(description="Only this model's.")]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

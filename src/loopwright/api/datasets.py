@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 
 from loopwright.api.asking import Here, Limit, Name, OfModel
-from loopwright.api.models import known
+from loopwright.bootstrap.known import known
 from loopwright.core.codec import from_json, from_plain
 from loopwright.core.decision import Decision
 from loopwright.data.records import DatasetVersion, ValidationReport
@@ -65,7 +65,7 @@ def get_dataset_version(
 
 
 @router.get("/validations")
-def list_validations(platform: Here, model: OfModel = None, limit: Limit = 50) -> list[Validation]:
+def list_validations(platform: Here, model: OfModel, limit: Limit = 50) -> list[Validation]:
     """How the latest runs' snapshots kept their contracts, newest first."""
     found = []
     for stage in platform.journal.finished("validation_report", model=model, limit=limit):

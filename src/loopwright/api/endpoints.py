@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from loopwright.api.asking import Here, Limit, Name, Offset, Order, Page
+from loopwright.bootstrap.known import unknown
 from loopwright.bootstrap.platform import Platform
 from loopwright.bootstrap.shadows import shadow_comparison
 from loopwright.core.codec import from_json
@@ -85,7 +86,7 @@ def verify_endpoint(endpoint: Name, platform: Here) -> Verification:
     faults = ledger.verify(platform.storage, endpoint)
     count = ledger.length(platform.storage, endpoint)
     if not count:
-        raise _unknown(platform, endpoint)
+        raise unknown("endpoint", endpoint, ledger.endpoints(platform.storage))
     return Verification(endpoint=endpoint, revisions=count, sound=not faults, faults=faults)
 
 
@@ -130,13 +131,8 @@ def _state(platform: Platform, name: str, statuses: list[ServerStatus]) -> Endpo
 def _newest(platform: Platform, endpoint: str) -> EndpointRevision:
     found = ledger.newest(platform.storage, endpoint)
     if found is None:
-        raise _unknown(platform, endpoint)
+        raise unknown("endpoint", endpoint, ledger.endpoints(platform.storage))
     return found
-
-
-def _unknown(platform: Platform, endpoint: str) -> NotFoundError:
-    names = ", ".join(ledger.endpoints(platform.storage)) or "none"
-    return NotFoundError(f"no endpoint is called {endpoint!r}", remedy=f"there are: {names}")
 
 
 def _statuses(platform: Platform) -> list[ServerStatus]:

@@ -22,13 +22,13 @@ _SPAN = 200
 
 
 @router.get("/events")
-def list_events(platform: Here, model: OfModel = None, limit: Limit = 50) -> list[Event]:
+def list_events(platform: Here, model: OfModel, limit: Limit = 50) -> list[Event]:
     """What has happened, newest first."""
     return recent(platform.state, model=model, limit=limit)
 
 
 @router.get("/events/stream", response_class=StreamingResponse)
-async def stream_events(platform: Here, model: OfModel = None) -> StreamingResponse:
+async def stream_events(platform: Here, model: OfModel) -> StreamingResponse:
     """What happens from now on, as server-sent events: `event` is its kind, `data` the event as JSON."""
     seen = await _latest(platform, model)
     return StreamingResponse(_told(platform, model, seen), media_type="text/event-stream")

@@ -11,14 +11,13 @@ from starlette.responses import HTMLResponse, Response
 
 from loopwright.api.asking import Here, Limit, Name, Offset, Page
 from loopwright.bootstrap.health import model_health
+from loopwright.bootstrap.known import known, known_models
 from loopwright.bootstrap.platform import Platform
 from loopwright.core.codec import from_plain
-from loopwright.errors import NotFoundError
 from loopwright.monitoring.page import to_html
 from loopwright.monitoring.report import HealthReport
 from loopwright.policies.retraining import Drift
 from loopwright.registry.records import ModelVersion
-from loopwright.rollout import ledger
 from loopwright.rollout.records import Rollout
 from loopwright.runs.records import Run
 
@@ -92,24 +91,6 @@ def get_health(model: Name, platform: Here, days: Days = 7.0) -> HealthReport:
 def get_health_page(model: Name, platform: Here, days: Days = 7.0) -> HTMLResponse:
     """The same as a page that needs nothing beside it."""
     return HTMLResponse(to_html(_health(platform, model, days)))
-
-
-def known_models(platform: Platform) -> list[str]:
-    """The names of all models that anything is known of."""
-    declared = (one.name for one in platform.declared)
-    versions = (version.model for version in platform.registry.versions())
-    runs = platform.journal.models()
-    endpoints = (ledger.newest(platform.storage, name) for name in ledger.endpoints(platform.storage))
-    served = (revision.model for revision in endpoints if revision is not None)
-    return sorted({*declared, *versions, *runs, *served})
-
-
-def known(platform: Platform, model: str) -> str:
-    """`model`. Raises `NotFoundError` where nothing is known of it."""
-    names = known_models(platform)
-    if model not in names:
-        raise NotFoundError(f"no model is called {model!r}", remedy=f"there are: {', '.join(names) or 'none'}")
-    return model
 
 
 def _health(platform: Platform, model: str, days: float) -> HealthReport:

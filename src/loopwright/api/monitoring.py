@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, Field
 
 from loopwright.api.asking import Here, Limit, Name, OfModel, Order
-from loopwright.api.models import known
+from loopwright.bootstrap.known import known
 from loopwright.bootstrap.performance import live_performance
 from loopwright.errors import NotFoundError
 from loopwright.monitoring.records import (
@@ -36,7 +36,7 @@ class SilenceOrder(Order):
 @router.get("/findings")
 def list_findings(
     platform: Here,
-    model: OfModel = None,
+    model: OfModel,
     kind: Annotated[FindingKind | None, Query(description="Only of this kind.")] = None,
     limit: Limit = 50,
 ) -> list[Finding]:
@@ -53,7 +53,7 @@ def get_finding(finding: str, platform: Here) -> Finding:
 @router.get("/alerts")
 def list_alerts(
     platform: Here,
-    model: OfModel = None,
+    model: OfModel,
     open_only: Annotated[bool, Query(alias="open", description="Only those that are open.")] = False,
     limit: Limit = 50,
 ) -> list[Alert]:
@@ -77,7 +77,7 @@ def acknowledge_alert(alert: str, platform: Here, order: Order | None = None) ->
 @router.get("/silences")
 def list_silences(
     platform: Here,
-    model: OfModel = None,
+    model: OfModel,
     all_: Annotated[bool, Query(alias="all", description="Those that are over, too.")] = False,
     limit: Limit = 50,
 ) -> list[Silence]:

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from loopwright.api.asking import NAME, Here
-from loopwright.errors import NotFoundError
+from loopwright.bootstrap.known import unknown
 from loopwright.outcomes.telling import record_outcomes
 from loopwright.rollout import ledger
 from loopwright.traffic.outcomes import Outcome
@@ -49,7 +49,7 @@ class OutcomesKept:
 def keep_outcomes(given: OutcomesGiven, platform: Here) -> OutcomesKept:
     """Keep outcomes. The same ones again, with the same times, are kept once; a later one corrects an earlier."""
     if ledger.newest(platform.storage, given.endpoint) is None:
-        raise NotFoundError(f"no endpoint is called {given.endpoint!r}", remedy="/api/v1/endpoints lists them")
+        raise unknown("endpoint", given.endpoint, ledger.endpoints(platform.storage))
     now = platform.clock.now()
     outcomes = [
         Outcome(

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 
 from loopwright.api.asking import Here, Limit, OfModel, Order
-from loopwright.api.models import known
+from loopwright.bootstrap.known import known
 from loopwright.retraining.records import BreakerReset, RequestStatus, RetrainRequest
 
 router = APIRouter(tags=["retraining"])
@@ -24,7 +24,7 @@ class RetrainOrder(Order):
 @router.get("/retrain-requests")
 def list_retrain_requests(
     platform: Here,
-    model: OfModel = None,
+    model: OfModel,
     status: Annotated[list[RequestStatus] | None, Query(description="Only those that stand so.")] = None,
     limit: Limit = 50,
 ) -> list[RetrainRequest]:

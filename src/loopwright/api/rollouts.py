@@ -15,7 +15,7 @@ router = APIRouter(tags=["rollouts"])
 @router.get("/rollouts")
 def list_rollouts(
     platform: Here,
-    model: OfModel = None,
+    model: OfModel,
     status: Annotated[list[RolloutStatus] | None, Query(description="Only those that stand so.")] = None,
     limit: Limit = 50,
 ) -> list[Rollout]:

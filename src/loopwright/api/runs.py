@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from pydantic import Field
 
 from loopwright.api.asking import Here, Limit, Offset, OfModel, Order, Page
-from loopwright.api.models import known
+from loopwright.bootstrap.known import known
 from loopwright.runs.records import Run, RunStatus, StageRecord
 
 router = APIRouter(tags=["runs"])
@@ -32,7 +32,7 @@ class RunDetails:
 @router.get("/runs")
 def list_runs(
     platform: Here,
-    model: OfModel = None,
+    model: OfModel,
     status: Annotated[list[RunStatus] | None, Query(description="Only those that stand so.")] = None,
     limit: Limit = 50,
     offset: Offset = 0,
