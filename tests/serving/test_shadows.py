@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -79,6 +81,70 @@ def test_what_waits_when_the_server_ends_is_counted(shadowed: Any, served: Any) 
     shadows.work()
     copies, failed, _ = shadows.recorder.take()
     assert (copies, list(failed.values())) == ([], [3])
+
+
+def test_a_model_that_hangs_is_given_up_until_it_comes_back(
+    shadowed: Any, served: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    live = shadowed().variants[0]
+    shadows = Shadows(10, SystemClock(), patience=0.1)
+    for x in (-2, 1, 1):  # the first takes the model a second
+        shadows.copy(served({**COLUMNS, "x": [x]}, [1.0], live=live))
+    assert not shadows.give_up_hung()
+    with ThreadPoolExecutor(1) as thread:
+        lost = thread.submit(shadows.work)
+        wait_until(shadows.give_up_hung)
+        assert not shadows.give_up_hung()
+        assert (shadows.hung, shadows.waiting) == (1, 2)
+        assert shadows.work()  # another thread, in its place
+        assert (sum(shadows.recorder.take()[1].values()), shadows.waiting) == (3, 0)
+        assert lost.result() is False
+    assert shadows.hung == 0
+    shadows.copy(served(COLUMNS, [1.0], live=live))
+    assert shadows.work()
+    copies, failed, _ = shadows.recorder.take()
+    assert ([one.requests for one in copies], failed) == ([1], {})
+    assert [record.message.partition("(version 2) ")[2] for record in caplog.records] == [
+        "has not come back for 0 s", "came back"
+    ]  # fmt: skip
+
+
+def test_copies_that_are_dropped_are_told_once_until_there_is_room_again(
+    shadowed: Any, served: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    live = shadowed().variants[0]
+    shadows = Shadows(2, SystemClock())
+    for _ in range(2):
+        for _ in range(9):
+            shadows.copy(served(COLUMNS, [1.0], live=live))
+        shadows.work()
+    assert [record.message for record in caplog.records] == [
+        "demand: the shadows' queue is full, copies are dropped and counted"
+    ] * 2
+
+
+def test_the_end_does_not_wait_for_a_model_that_hangs(shadowed: Any, served: Any) -> None:
+    live = shadowed().variants[0]
+    shadows = Shadows(10, SystemClock())
+    for x in (-2, 1):
+        shadows.copy(served({**COLUMNS, "x": [x]}, [1.0], live=live))
+    with ThreadPoolExecutor(1) as thread:
+        lost = thread.submit(shadows.work)
+        wait_until(lambda: len(shadows._queue) == 1)
+        shadows.end()
+        assert shadows.give_up_hung()
+        assert shadows.work()
+        failed = shadows.recorder.take()[1]
+        assert {failure.kind for failure in failed} == {"overload"}
+        assert (sum(failed.values()), shadows.waiting) == (2, 0)
+        assert lost.result() is False
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_a_share_is_a_fair_one_and_the_same_for_an_id(shadowed: Any, served: Any) -> None:

@@ -56,6 +56,34 @@ def test_a_shadow_is_captured_and_touches_no_answer(project: Any, serve: Serve, 
     server.until(lambda: sum(one["requests"] for one in project.summaries() if one["shadow"]) == 20)
 
 
+def test_a_shadow_that_hangs_is_noticed_and_holds_up_nobody(project: Any, serve: Serve, row: dict[str, Any]) -> None:
+    class Hangs:
+        def predict(self, matrix: Any) -> Any:
+            import time
+
+            time.sleep(3600)
+
+    project.release(project.bundle(), shadow_of(project, Hangs()))
+    project.release(project.bundle(), shadow_of(project), endpoint="other")
+    server = serve("--hang", "1")
+    workers = children(server.process.pid)
+    server.infer(row)
+    server.until(lambda: figure(metrics(server), "shadows_hung") == 1)
+    assert [server.infer(row).json() for _ in range(20)] == [{"predictions": [21.5]}] * 20
+    server.client.post("/endpoints/other/invocations", json=[row])
+    server.until(lambda: len(project.captured("other")) == 2)
+    server.until(lambda: figure(metrics(server), "errors_total", endpoint="demand", kind="model") == 21)
+    server.until(lambda: sum(one["errors"].get("model", 0) for one in project.summaries() if one["shadow"]) == 21)
+    assert children(server.process.pid) == workers
+    began = time.monotonic()
+    assert server.stop() == 0
+    assert time.monotonic() - began < 8
+    told = [line for line in server.log.read_text().splitlines() if "has not come back" in line]
+    assert len(told) == 1
+    assert "WARNING demand: the shadow shadow (version 2) has not come back for 1 s" in told[0]
+    assert len(project.captured()) == 21
+
+
 def test_a_shadow_that_fails_or_sleeps_is_its_own_trouble(project: Any, serve: Serve, row: dict[str, Any]) -> None:
     class Sleeper:
         def predict(self, matrix: Any) -> Any:

@@ -39,6 +39,8 @@ DISCOVER_SECONDS = 2.0
 STATUS_SECONDS = 5.0
 ADOPT_SECONDS = 15.0
 SHADOW_SECONDS = 0.02
+SHADOW_END_SECONDS = 1.0
+"""So long the end waits for a shadow's prediction under way, for which no client waits."""
 
 
 class Writer:
@@ -162,13 +164,14 @@ class Background:
         self._threads = [
             self._every("follow", options.poll_seconds, self._follow()),
             self._every("write", options.flush_seconds, self._write),
-            self._every("shadow", SHADOW_SECONDS, shadows.work),
             self._every("send", options.flush_seconds / 2, self._send()),
             self._every("parent", 0.5, _end_with_supervisor()),
+            self._every("hung", 0.5, self._replace_hung),
         ]
+        self._shadow = self._every("shadow", SHADOW_SECONDS, shadows.work)
 
     def start(self) -> None:
-        for thread in self._threads:
+        for thread in (*self._threads, self._shadow):
             thread.start()
 
     def stop(self) -> None:
@@ -178,6 +181,8 @@ class Background:
         self._write()  # first of all: whoever stops this process may not wait for a thread or a store that hangs
         for thread in self._threads:
             thread.join(timeout=10)
+        self._shadow.join(timeout=SHADOW_END_SECONDS)
+        self._shadows.give_up_hung()
         self._shadows.work()
         if self.flush():
             self._forget_status()
@@ -195,6 +200,12 @@ class Background:
         with self._writing:
             self._writer.write(self._clock)
         self._colleagues.tell()
+
+    def _replace_hung(self) -> None:
+        """Where a shadow's model does not come back, another thread works for the other shadows."""
+        if self._shadows.give_up_hung() and not self._stopping.is_set():
+            self._shadow = self._every("shadow", SHADOW_SECONDS, self._shadows.work)
+            self._shadow.start()
 
     def _follow(self) -> Callable[[], None]:
         discovered = said = float("-inf")
@@ -232,7 +243,9 @@ class Background:
         except LoopwrightError as error:
             log.warning("the status stays: %s", error)
 
-    def _every(self, name: str, seconds: float, act: Callable[[], None]) -> Thread:
+    def _every(self, name: str, seconds: float, act: Callable[[], object]) -> Thread:
+        """A thread that acts again and again, until it is to stop or the act says False."""
+
         def loop() -> None:
             if name in _YIELDING and sys.platform == "linux":
                 with suppress(OSError):  # some sandboxes do not let it
@@ -241,8 +254,10 @@ class Background:
             while not self._stopping.wait(seconds):
                 try:
                     with short_turns:
-                        act()
+                        goes_on = act()
                     said = ""
+                    if goes_on is False:
+                        return
                 except LoopwrightError as error:
                     if said != str(error):  # a store that stays away is told once
                         log.warning("%s: %s", name, error)

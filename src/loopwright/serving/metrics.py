@@ -14,6 +14,7 @@ GAUGES = {
     "requests_in_flight": "Requests that are being answered.",
     "predictions_waiting": "Requests that wait for a model's thread.",
     "shadow_waiting_rows": "Rows that wait to be predicted by shadow variants.",
+    "shadows_hung": "Models of shadow variants that have not come back, and get no copies until they do.",
     "capture_waiting_rows": "Answered rows that wait in memory to be written.",
     "capture_lag_seconds": "Age of the oldest answered row that is not in the object store yet.",
     "spool_bytes": "Bytes on local disk that wait for the object store.",

@@ -74,7 +74,7 @@ class Worker:
         limits = BatchLimits(rows=options.batch_rows, waiting=options.max_waiting, patience=options.wait_seconds)
         shelf = Shelf(storage, options.spool / "bundles", load, limits)
         self.endpoints = Endpoints(storage, shelf, options.endpoints)
-        totals, shadows = Totals(), Shadows(options.shadow_rows, clock)
+        totals, shadows = Totals(), Shadows(options.shadow_rows, clock, options.hang_seconds)
         recorder = Recorder(options.buffer_rows, shadows.copy)
         spool = Spool(options.spool, name, storage, options.spool_bytes, clock)
         writer = Writer((recorder, shadows.recorder), spool, Windows(options.window_seconds), totals, name)
@@ -88,6 +88,7 @@ class Worker:
                 "requests_in_flight": plane.in_flight,
                 "predictions_waiting": self.endpoints.waiting,
                 "shadow_waiting_rows": shadows.waiting,
+                "shadows_hung": shadows.hung,
                 "capture_waiting_rows": recorder.waiting + shadows.recorder.waiting,
                 "capture_lag_seconds": max(0.0, (clock.now() - oldest).total_seconds()) if oldest else 0.0,
                 "spool_bytes": spool.waiting_bytes,
