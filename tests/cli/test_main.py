@@ -84,3 +84,27 @@ def test_an_interrupt_ends_with_130(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SystemExit) as ended:
         main.main()
     assert ended.value.code == 130
+
+
+BY_MODEL = [
+    *(("monitor", what) for what in ("alerts", "findings", "requests", "silences")),
+    *(("rollout", what) for what in ("list", "ledger", "verify")),
+    ("runs", "list"),
+    ("models",),
+]
+
+
+@pytest.mark.parametrize("words", BY_MODEL, ids=" ".join)
+def test_a_name_that_nothing_answers_to_is_no_empty_table(command: Command, words: tuple[str, ...]) -> None:
+    said = command(*words, "nobody", "--json")
+    assert (said.code, said.json["error"]) == (1, "NotFoundError")
+    assert "'nobody'" in said.json["message"]
+
+
+@pytest.mark.parametrize("words", BY_MODEL, ids=" ".join)
+def test_a_declared_model_with_no_version_yet_is_none_of_these_and_that_is_said(
+    command: Command, words: tuple[str, ...]
+) -> None:
+    said = command(*words, "demand")
+    assert (said.code, "demand" in said.out, len(said.out.splitlines())) == (0, True, 1)
+    assert command(*words, "demand", "--json").json in ([], {"demand": []})

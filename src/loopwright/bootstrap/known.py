@@ -31,12 +31,12 @@ def known(platform: Platform, model: str) -> str:
     return model
 
 
-def known_here(platform: Platform, model: str) -> str:
+def known_here(platform: Platform, model: str | None) -> str | None:
     """`model`, which may also be declared in the project's files only: they are loaded where nothing else knows it.
 
-    Raises `NotFoundError`.
+    None stays None. Raises `NotFoundError`.
     """
-    if model in platform.journal.models() or model in known_models(platform):
+    if model is None or model in platform.journal.models() or model in known_models(platform):
         return model
     declared, _ = platform.project.look()
     if model not in declared:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from loopwright.bootstrap.known import ANY, known_here
 from loopwright.cli.output import Common, answer, say, table
 from loopwright.core.clock import parse_duration
 from loopwright.core.codec import to_plain
@@ -26,7 +27,7 @@ def alerts(
 ) -> int:
     """Show incidents, newest first, and the command that shows what opened each."""
     platform = common.platform()
-    found = platform.alerting.alerts(model, open_only=only_open, limit=limit)
+    found = platform.alerting.alerts(known_here(platform, model), open_only=only_open, limit=limit)
     if common.json:
         answer(to_plain(found))
         return 0
@@ -45,6 +46,7 @@ def alerts(
             )
             for one in found
         ),
+        none=f"no {'open ' if only_open else ''}alert{_whose(model)}",
     )
     return 0
 
@@ -79,7 +81,7 @@ def silence(
         duration = parse_duration(length)
     except ValueError as error:
         raise RequestError(str(error), remedy="for example --for 2h") from None
-    name = model if model == "*" else platform.project.model(model).name
+    name = model if model == ANY else platform.project.model(model).name
     made = platform.alerting.silence(name, rule, length=duration, actor=platform.actor, reason=because)
     if common.json:
         answer(to_plain(made))
@@ -97,7 +99,9 @@ def silences(
     common: Common = Common(),  # noqa: B008
 ) -> int:
     """Show what nobody is told of, until when, by whose word and why."""
-    found = common.platform().alerting.silences(model, all_=all_, limit=limit)
+    platform = common.platform()
+    of = model if model == ANY else known_here(platform, model)
+    found = platform.alerting.silences(of, all_=all_, limit=limit)
     if common.json:
         answer(to_plain(found))
         return 0
@@ -115,6 +119,7 @@ def silences(
             )
             for one in found
         ),
+        none=f"no silence{_whose(model)}{'' if all_ else ' is in force'}",
     )
     return 0
 
@@ -142,6 +147,7 @@ def notices(*, limit: Limit = 20, common: Common = Common()) -> int:  # noqa: B0
             (one.id, _moment(one.made), one.severity, one.title, "; ".join(map(_delivered, one.deliveries)))
             for one in found
         ),
+        none="nobody was told of anything yet",
     )
     return 0
 
@@ -153,6 +159,10 @@ def _stands(alert: Alert, silences: list[Silence], now: datetime) -> str:
     said = [f"silenced until {_moment(quiet.until)}"] if quiet else []
     said += [f"{alert.acknowledged_by} sees to it"] if alert.acknowledged else []
     return ", ".join(("open", *said))
+
+
+def _whose(model: str | None) -> str:
+    return "" if model in (None, ANY) else f" of {model}"
 
 
 def _of(silence: Silence) -> str:

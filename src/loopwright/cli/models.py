@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cyclopts import App
 
+from loopwright.bootstrap.known import known_here
 from loopwright.cli.output import Common, answer, say, table
 from loopwright.core.codec import to_plain
 from loopwright.ports.storage import fetch_folder
@@ -16,7 +17,7 @@ app = App(name="models", help="The versions of a model, and what is known of eac
 def list_versions(model: str | None = None, *, common: Common = Common()) -> int:  # noqa: B008
     """Show versions, newest first, with their aliases."""
     platform = common.platform()
-    versions = platform.registry.versions(model)
+    versions = platform.registry.versions(known_here(platform, model))
     aliases = {name: platform.rollouts.aliases(name) for name in {one.model for one in versions}}
     if common.json:
         answer([to_plain(one) | {"aliases": _aliases(one, aliases[one.model])} for one in versions])
@@ -34,6 +35,7 @@ def list_versions(model: str | None = None, *, common: Common = Common()) -> int
             )
             for one in versions
         ),
+        none=f"{model or 'no model'} has {'no' if model else 'a'} version yet: `loopwright run` makes one",
     )
     return 0
 

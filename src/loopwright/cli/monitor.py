@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 
 from loopwright.bootstrap.drift import drift_of_captures, drift_of_counts, drift_of_files
 from loopwright.bootstrap.health import model_health
+from loopwright.bootstrap.known import known_here
 from loopwright.bootstrap.outcomes import tell_outcomes
 from loopwright.bootstrap.platform import Platform
 from loopwright.cli.alerts import ack, alerts, lift, notices, silence, silences
@@ -41,7 +42,8 @@ def findings(
     common: Common = Common(),  # noqa: B008
 ) -> int:
     """Show what windows of traffic were found to be, newest first."""
-    found = common.platform().monitors.findings(model, kind=kind, limit=limit)
+    platform = common.platform()
+    found = platform.monitors.findings(known_here(platform, model), kind=kind, limit=limit)
     if common.json:
         answer(to_plain(found))
         return 0
@@ -59,6 +61,7 @@ def findings(
             )
             for one in found
         ),
+        none=f"no window{'' if model is None else f' of {model}'} was looked at: that is done when it is over",
     )
     return 0
 
@@ -66,7 +69,8 @@ def findings(
 @app.command
 def requests(model: str | None = None, *, limit: Limit = 20, common: Common = Common()) -> int:  # noqa: B008
     """Show what asked for a retrain, newest first, and what the governor said."""
-    found = common.platform().retraining.requests(model, limit=limit)
+    platform = common.platform()
+    found = platform.retraining.requests(known_here(platform, model), limit=limit)
     if common.json:
         answer(to_plain(found))
         return 0
@@ -83,6 +87,7 @@ def requests(model: str | None = None, *, limit: Limit = 20, common: Common = Co
             )
             for one in found
         ),
+        none=f"nothing has asked to retrain {model or 'any model'} yet",
     )
     return 0
 

@@ -54,14 +54,14 @@ def write_text(path: Path, text: str) -> None:
         raise StorageError(f"{path} cannot be written: {error.strerror}", remedy="write elsewhere") from None
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Rows for a person; nothing but the heads where there are none."""
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, none: str = "") -> None:
+    """Rows for a person; where there are none, nothing but the heads, or what `none` says instead."""
     drawn = Table(box=None, pad_edge=False, header_style="bold")
     for place, name in enumerate(columns):
         drawn.add_column(name, no_wrap=place == 0)  # names and ids come first: they are copied from here
     for row in rows:
         drawn.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-    console.print(drawn, highlight=False)
+    console.print(drawn if drawn.row_count or not none else Text(none), highlight=False)
 
 
 def reasons(given: Iterable[Reason]) -> None:

@@ -8,6 +8,8 @@ from typing import Annotated
 from cyclopts import App, Parameter
 from rich.markup import escape
 
+from loopwright.bootstrap.known import known_here, unknown
+from loopwright.bootstrap.platform import Platform
 from loopwright.bootstrap.shadows import shadow_comparison
 from loopwright.cli.output import Common, answer, say, table
 from loopwright.core.codec import to_plain
@@ -34,7 +36,7 @@ Why = Annotated[str, Parameter(help="The reason, kept in the ledger.")]
 def list_rollouts(model: str | None = None, *, common: Common = Common()) -> int:  # noqa: B008
     """Show rollouts, newest first."""
     platform = common.platform()
-    rollouts = platform.rollouts.rollouts(model=model)
+    rollouts = platform.rollouts.rollouts(model=known_here(platform, model))
     if common.json:
         answer(to_plain(rollouts))
         return 0
@@ -52,6 +54,7 @@ def list_rollouts(model: str | None = None, *, common: Common = Common()) -> int
             )
             for one in rollouts
         ),
+        none=f"{'no model' if model is None else model} has had {'a' if model is None else 'no'} rollout yet",
     )
     return 0
 
@@ -59,7 +62,8 @@ def list_rollouts(model: str | None = None, *, common: Common = Common()) -> int
 @app.command(name="show")
 def show_rollout(model: str, *, common: Common = Common()) -> int:  # noqa: B008
     """Show MODEL's newest rollout: where it stands, what was looked at, and what is still missing."""
-    newest = common.platform().rollouts.rollouts(model=model, limit=1)
+    platform = common.platform()
+    newest = platform.rollouts.rollouts(model=known_here(platform, model), limit=1)
     if not newest:
         raise NotFoundError(f"{model} has had no rollout", remedy=f"`loopwright run {model}` ends by asking for one")
     (rollout,) = newest
@@ -89,6 +93,7 @@ def abort(model: str, *, reason: Why = "aborted by hand", common: Common = Commo
 def rollback(model: str, *, reason: Why = "rolled back by hand", common: Common = Common()) -> int:  # noqa: B008
     """Make the champion before this one champion again."""
     platform = common.platform()
+    known_here(platform, model)
     revision = platform.rollouts.rollback(model, actor=platform.actor, reason=reason)
     if common.json:
         answer(to_plain(revision))
@@ -130,7 +135,9 @@ def compare(
     common: Common = Common(),  # noqa: B008
 ) -> int:
     """Hold what a shadow of MODEL predicted against the answers that were given, row by row."""
-    found = shadow_comparison(common.platform(), model, since=since, version=version, by=by, output=output)
+    platform = common.platform()
+    known_here(platform, model)
+    found = shadow_comparison(platform, model, since=since, version=version, by=by, output=output)
     if common.json:
         answer(to_plain(found))
         return 0
@@ -162,13 +169,15 @@ def approve(model: str, *, common: Common = Common()) -> int:  # noqa: B008
 @app.command(name="ledger")
 def show_ledger(endpoint: str, *, common: Common = Common()) -> int:  # noqa: B008
     """Show every revision of ENDPOINT: what it should serve, who said so and why."""
-    revisions = ledger.chain(common.platform().storage, endpoint)
+    platform = common.platform()
+    revisions = ledger.chain(platform.storage, _endpoint(platform, endpoint))
     if common.json:
         answer(to_plain(revisions))
         return 0
     table(
         ("revision", "at", "serves", "who", "why"),
         ((one.number, f"{one.at:%Y-%m-%d %H:%M:%S}", _serves(one), one.actor, one.reason) for one in revisions),
+        none=f"{endpoint} has served nothing yet",
     )
     return 0
 
@@ -176,15 +185,31 @@ def show_ledger(endpoint: str, *, common: Common = Common()) -> int:  # noqa: B0
 @app.command
 def verify(endpoint: str | None = None, *, common: Common = Common()) -> int:  # noqa: B008
     """Check that every revision names the one before it; ends with 1 where one was changed or is gone."""
-    storage = common.platform().storage
-    names = [endpoint] if endpoint else ledger.endpoints(storage)
+    platform = common.platform()
+    storage = platform.storage
+    names = [_endpoint(platform, endpoint)] if endpoint else ledger.endpoints(storage)
     faults = {name: ledger.verify(storage, name) for name in names}
     if common.json:
         answer(faults)
     else:
         for name, found in faults.items():
-            say(f"{name}: {'; '.join(found) or f'sound, up to revision {ledger.length(storage, name)}'}")
+            say(f"{name}: {'; '.join(found) or _sound(ledger.length(storage, name))}")
+        if not faults:
+            say("no endpoint has served anything yet")
     return 1 if any(faults.values()) else 0
+
+
+def _endpoint(platform: Platform, name: str) -> str:
+    """`name`, of an endpoint, or of a model that will have one. Raises `NotFoundError`."""
+    endpoints = ledger.endpoints(platform.storage)
+    try:
+        return name if name in endpoints else str(known_here(platform, name))
+    except NotFoundError:
+        raise unknown("endpoint", name, endpoints) from None
+
+
+def _sound(revisions: int) -> str:
+    return f"sound, up to revision {revisions}" if revisions else "has served nothing yet"
 
 
 def _said(rollout: Rollout, common: Common) -> int:

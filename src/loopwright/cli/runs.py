@@ -6,6 +6,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from loopwright.bootstrap.known import known_here
 from loopwright.cli.output import Common, answer, say, table
 from loopwright.core.codec import to_plain
 from loopwright.errors import NotFoundError
@@ -21,13 +22,15 @@ def list_runs(
     common: Common = Common(),  # noqa: B008
 ) -> int:
     """Show runs, newest first."""
-    runs = common.platform().journal.runs(model=model, limit=limit)
+    platform = common.platform()
+    runs = platform.journal.runs(model=known_here(platform, model), limit=limit)
     if common.json:
         answer(to_plain(runs))
         return 0
     table(
         ("run", "model", "status", "cause", "by", "what came of it"),
         ((one.id, one.model, one.status, one.cause, one.actor, one.summary) for one in runs),
+        none=f"no run{'' if model is None else f' of {model}'} yet: `loopwright run` turns the loop once",
     )
     return 0
 
