@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loopwright.outcomes.records import Losses
-from loopwright.rollout.evidence import keyed_looks, qualities
+from loopwright.rollout.evidence import next_look, qualities
 from loopwright.rollout.records import Block, Quality, RolloutPlan, StepDecision, StepEvidence, VariantEvidence
 from loopwright.rollout.rules import decide_step
 from loopwright.traffic.summary import LATENCY_EDGES_MS, SLOTS, ColumnCounts, SlotCounts, WindowSummary
@@ -284,8 +284,9 @@ def keyed(random: np.random.Generator, weight: int, ours: float, theirs: float, 
             slots=tuple(slots), requests=tuple(asked.tolist()), failed=tuple(bad.tolist()), slow=(0,) * len(asked)
         )
         found.append(window(version, int(asked.sum()), int(bad.sum()), by_slot=counts))
-    looks = keyed_looks(found, 2, weight)
-    return seen(found[1], found[0], keyed=True, looks=looks, blocks=())
+    look = next_look(found, (), 2, weight)
+    assert look is not None
+    return seen(found[1], found[0], keyed=True, looks=(look,), blocks=())
 
 
 def test_a_heavy_key_that_fails_does_not_end_an_equal_challenger() -> None:
@@ -302,4 +303,4 @@ def test_keys_that_fail_with_the_challenger_abort() -> None:
 
 def test_a_request_sent_to_a_variant_by_name_is_no_evidence() -> None:
     named = window(2, 60, 60, by_slot=SlotCounts(slots=(0,), requests=(60,), failed=(60,), slow=(0,)))
-    assert keyed_looks([named], 2, 10) == ()
+    assert next_look([named], (), 2, 10) is None

@@ -81,10 +81,11 @@ def test_a_heavy_customer_that_fails_ends_no_challenger_before_a_steps_first_win
     rollouts, version, traffic, clock
 ) -> None:
     live(rollouts, version)
-    many, one = tuple(range(450)), (950,)
-    ones = (1,) * 450
-    traffic(1, 450, variant="champion", by_slot=SlotCounts(slots=many, requests=ones, failed=(0,) * 450, slow=ones))
-    traffic(2, 60, errors=30, by_slot=SlotCounts(slots=one, requests=(60,), failed=(30,), slow=(0,)))
+    theirs, ours = tuple(range(0, 900, 2)), tuple(range(900, 1000, 2))
+    asked, failed = (tuple(many if slot == 950 else few for slot in ours) for many, few in ((60, 1), (30, 0)))
+    ones, none = (1,) * 450, (0,) * 450
+    traffic(1, 450, variant="champion", by_slot=SlotCounts(slots=theirs, requests=ones, failed=none, slow=ones))
+    traffic(2, 109, errors=30, by_slot=SlotCounts(slots=ours, requests=asked, failed=failed, slow=none[:50]))
     clock.sleep(10)
     assert [moved.step for moved in rollouts.tick()] == [1]
     rollouts.tick()

@@ -99,26 +99,24 @@ def side_by_side(windows: Iterable[WindowSummary], challenger: int, champion: in
     return tuple(found)
 
 
-def keyed_looks(windows: Iterable[WindowSummary], challenger: int, weight: int) -> tuple[Look, ...]:
-    """What the slots of a step had seen each time that its requests had grown by half, from 50 on.
+def next_look(windows: Iterable[WindowSummary], taken: Sequence[Look], challenger: int, weight: int) -> Look | None:
+    """What the slots of a step have seen, once its requests have grown by half since the last look taken; None before.
 
-    A request whose variant was chosen by name lies in another variant's slot, and does not count.
+    The first is due at 50 requests. A request whose variant was chosen by name lies in another variant's slot, and does
+    not count.
     """
-    first, wanted, found = SLOTS - SLOTS * weight // 100, float(FIRST_LOOK), list[Look]()
+    first = SLOTS - SLOTS * weight // 100
     total = np.zeros((3, SLOTS), dtype=np.int64)
-    for _, moment in groupby(sorted(windows, key=lambda one: one.start), lambda one: one.start):
-        for one in moment:
-            if one.by_slot is not None:
-                slots = np.array(one.by_slot.slots, dtype=np.int64)
-                own = (slots >= first) == (one.version == challenger)
-                counts = np.array([one.by_slot.requests, one.by_slot.failed, one.by_slot.slow], dtype=np.int64)
-                total[:, slots[own]] += counts[:, own]
-        if total[0].sum() >= wanted:
-            requests, errors, slow = (tuple(row) for row in total.tolist())
-            found.append(Look(number=len(found), first=first, requests=requests, failed=errors, slow=slow))
-            while total[0].sum() >= wanted:
-                wanted *= LOOK_GROWTH
-    return tuple(found)
+    for one in windows:
+        if one.by_slot is not None:
+            slots = np.array(one.by_slot.slots, dtype=np.int64)
+            own = (slots >= first) == (one.version == challenger)
+            counts = np.array([one.by_slot.requests, one.by_slot.failed, one.by_slot.slow], dtype=np.int64)
+            total[:, slots[own]] += counts[:, own]
+    if total[0].sum() < (LOOK_GROWTH * sum(taken[-1].requests) if taken else FIRST_LOOK):
+        return None
+    requests, errors, slow = (tuple(row) for row in total.tolist())
+    return Look(number=len(taken), first=first, requests=requests, failed=errors, slow=slow)
 
 
 def qualities(ours: Losses, theirs: Losses, began: Sequence[datetime]) -> tuple[Quality, Quality]:

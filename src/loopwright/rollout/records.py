@@ -95,8 +95,8 @@ class Block:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Look:
-    """What each slot of keys had seen by the `number`th look (from 0) of the step: [SLOTS] each of requests, failed and
-    slow ones. The challenger's slots are the last ones, from `first` on.
+    """What each slot of keys had seen by the `number`th look (from 0) that was taken in the step: [SLOTS] each of
+    requests, failed and slow ones. The challenger's slots are the last ones, from `first` on.
     """
 
     number: int
@@ -121,7 +121,7 @@ class Quality:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepEvidence:
     """All that a step is judged by: `challenger` in this step, `champion` since the rollout began, `asked` of any
-    variant in this step. `blocks` are all of the rollout's, `looks` this step's: they are there where requests have
+    variant in this step. `blocks` are all of the rollout's, `looks` those taken in this step, where requests have
     keys. `split` is how many requests the challenger and all had, in windows that are all in.
     """
 

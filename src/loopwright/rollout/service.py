@@ -21,9 +21,10 @@ from loopwright.ports.storage import Storage
 from loopwright.registry.records import ModelVersion
 from loopwright.registry.service import Registry
 from loopwright.rollout import ledger
-from loopwright.rollout.evidence import asked, evidence, keyed_looks, qualities, side_by_side, summaries
+from loopwright.rollout.evidence import asked, evidence, qualities, side_by_side, summaries
 from loopwright.rollout.guards import HARMLESS_MS, LATENCY_REQUESTS
-from loopwright.rollout.records import Quality, Rollout, RolloutPlan, RolloutStatus, StepDecision, StepEvidence
+from loopwright.rollout.looks import forget_looks, take_looks
+from loopwright.rollout.records import Look, Quality, Rollout, RolloutPlan, RolloutStatus, StepDecision, StepEvidence
 from loopwright.rollout.rules import decide_step
 from loopwright.rollout.store import ROLLOUTS, rollout_of
 from loopwright.state.engine import State, insert_once
@@ -66,6 +67,7 @@ class Rollouts:
         self.losses = losses
         self._unseen_seconds = window_seconds + SENDING_SECONDS
         self._read: dict[str, dict[str, WindowSummary]] = {}
+        self._looks: dict[str, dict[str, Look]] = {}
 
     # Asking
 
@@ -168,6 +170,7 @@ class Rollouts:
         """
         running = self.rollouts(statuses=("running",), limit=None)
         self._read = {one.id: self._read.get(one.id, {}) for one in running}
+        self._looks = {one.id: self._looks.get(one.id, {}) for one in running}
         moved: list[Rollout] = []
         troubles: list[Exception] = []
         for rollout in running:
@@ -277,13 +280,15 @@ class Rollouts:
         since_first = [one for one in seen if one.revision >= first]
         weight, champion = rollout.plan.steps[rollout.step], rollout.champion or 0
         settled = [one for one in this_step if _end(one) + timedelta(seconds=self._unseen_seconds) <= now]
+        keyed = any(one.by_slot is not None for one in since_first)
+        looked = self._looks.setdefault(rollout.id, {})
         found = StepEvidence(
             challenger=evidence(this_step, rollout.version),
             champion=evidence(since_first, champion),
             asked=asked([one for one in (*this_step, *late) if not one.shadow]),
             blocks=side_by_side(since_first, rollout.version, champion),
-            keyed=any(one.by_slot is not None for one in since_first),
-            looks=keyed_looks(this_step, rollout.version, weight),
+            keyed=keyed,
+            looks=take_looks(self.storage, rollout, settled, known=looked) if keyed else (),
             split=(asked([one for one in settled if one.version == rollout.version]), asked(settled)),
             quality=self._quality(rollout),
         )
@@ -425,7 +430,7 @@ class Rollouts:
         return rollout
 
     def _end(self, rollout: Rollout, status: RolloutStatus, reasons: tuple[Reason, ...]) -> Rollout:
-        return self._change(
+        ended = self._change(
             rollout,
             status=status,
             reasons=reasons,
@@ -434,6 +439,8 @@ class Rollouts:
             started=rollout.started or self.clock.now(),
             tell=status,
         )
+        forget_looks(self.storage, ended)
+        return ended
 
     def _change(self, rollout: Rollout, *, tell: str = "", **values: Any) -> Rollout:
         changed = replace(rollout, **values)
