@@ -1,4 +1,4 @@
-"""The gate: wrong promotions at each rule's null boundary, and power beside the best fixed test of the same size."""
+"""The gate: wrong promotions at each rule's null boundary, power beside the best fixed test of the same size, creep."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from scipy import signal, stats
 from serving.figures import Figure
 
+from decisions import creep
 from decisions.effort import Effort
 from loopwright.policies.tasks import METRICS, TaskName
 from loopwright.statistics.arrays import Floats
@@ -106,6 +107,7 @@ def measure(effort: Effort) -> Iterator[Figure]:
     for metric in METRICS_TRIED:
         for ordered in (False, True):
             yield _percentile(World(metric=metric, rows=200, margin=MARGIN, ordered=ordered), effort)
+    yield from creep.measure(effort)
 
 
 def _try(world: World, turns: int, seed: int) -> Tried:

@@ -10,6 +10,7 @@ A run ends by requesting a rollout, which lives on by itself; drift, new data or
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -26,6 +27,7 @@ from loopwright.data.snapshot import snapshot
 from loopwright.data.validate import validate
 from loopwright.declare import Model
 from loopwright.errors import ConflictError
+from loopwright.evaluation.anchor import anchor_after
 from loopwright.evaluation.gate import decide_gate
 from loopwright.evaluation.records import Champion, EvaluateTask, EvaluationReport, GateDecision, JudgedRows
 from loopwright.evaluation.replay import why_not
@@ -131,19 +133,13 @@ def candidate(
     return _job(jobs, "train", task, Candidate, model, code_version, context)
 
 
-def champion(model: Model, rollouts: Rollouts) -> Champion | None:
+def champion(model: Model, rollouts: Rollouts, registry: Registry) -> Champion | None:
     """The version that is live, for the candidate to be held against; none before the first."""
     live = rollouts.champion(model.name)
     if live is None:
         return None
-    return Champion(
-        version=live.number,
-        folder=live.folder,
-        evaluated_folder=live.evaluated,
-        trained_until=live.trained_until,
-        evaluated_trained_until=live.evaluated_until,
-        split=live.split,
-    )
+    anchor = None if live.anchor is None else _rival(registry.get(model.name, live.anchor))
+    return replace(_rival(live), anchor=anchor)
 
 
 def evaluation_report(
@@ -236,6 +232,7 @@ def model_version(
     dataset_version: DatasetVersion,
     candidate: Candidate,
     bundle: Candidate,
+    champion: Champion | None,
     evaluation_report: EvaluationReport,
     gate_decision: GateDecision,
     run: Run,
@@ -256,6 +253,7 @@ def model_version(
         code=code_version.digest,
         created=clock.now(),
         gate=gate_decision.decision,
+        anchor=anchor_after(gate_decision.decision, champion),
         origin=candidate.origin,
         trained_until=bundle.trained_until,
         evaluated_until=candidate.trained_until,
@@ -313,6 +311,17 @@ STAGES = (
     staging_report,
     rollout,
 )
+
+
+def _rival(version: ModelVersion) -> Champion:
+    return Champion(
+        version=version.number,
+        folder=version.folder,
+        evaluated_folder=version.evaluated,
+        trained_until=version.trained_until,
+        evaluated_trained_until=version.evaluated_until,
+        split=version.split,
+    )
 
 
 def _contract_key(model: Model, contract: DataContract) -> str:

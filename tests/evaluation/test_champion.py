@@ -61,6 +61,23 @@ def test_by_a_hash_the_live_champion_is_compared_on_all_test_rows(by_hash):
     assert report.champion == 3
 
 
+def test_the_champions_anchor_is_compared_in_the_metric_that_decides_and_measured_in_no_other(by_hash):
+    anchor = Champion(version=1, folder=by_hash.bundle("anchor", lambda columns: 0.9 * columns["x"]))
+    champion = Champion(version=3, folder=by_hash.bundle("live", bad), anchor=anchor)
+    report = by_hash.evaluate(good, champion)
+    assert report.against("anchor").baseline < report.against("champion").baseline
+    assert "anchor" not in report.metrics
+    assert any(note.startswith("the anchor is compared on") for note in report.notes)
+
+
+def test_an_anchor_that_cannot_be_compared_is_told_and_passed_by(by_hash):
+    anchor = Champion(version=1, folder="bundles/collected")
+    report = by_hash.evaluate(good, Champion(version=3, folder=by_hash.bundle("live", bad), anchor=anchor))
+    assert report.against("champion") is not None
+    assert report.against("anchor") is None
+    assert any(note.startswith("the anchor (version 1) cannot be compared") for note in report.notes)
+
+
 def test_a_champion_trained_on_as_old_rows_is_compared_on_those_newer_than_its_own(by_time):
     until = at(1700)
     live = by_time.bundle("live", bad)

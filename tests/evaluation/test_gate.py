@@ -185,6 +185,16 @@ def test_more_is_better_is_told_the_right_way_round():
     assert any(one.text.startswith("roc_auc 0.82 against the champion's 0.8 ") for one in reasons)
 
 
+def test_who_is_not_worse_than_the_champion_may_still_be_worse_than_its_anchor():
+    champion, anchor = comparison("champion", -2.0, -3.0), comparison("anchor", -6.0, -7.0)
+    beside = report(champion=champion, comparisons=(BETTER, champion, anchor))
+    assert findings(Gate("rmse"), beside) | {"champion": "pass", "anchor": "fail"} == findings(Gate("rmse"), beside)
+    (said,) = [one.text for one in decide_gate(Gate("rmse"), beside).decision.reasons if one.rule == "anchor"]
+    assert said.startswith("rmse 106 against the anchor's 100 on 500 rows: worse by 6")
+    apart = report(comparisons=(BETTER, anchor), incomparable="the champion cannot be compared")
+    assert "anchor" not in findings(Gate("rmse"), apart)
+
+
 def test_too_few_rows_are_told_with_about_how_many_would_do():
     """((1.645 + 0.842) * error / effect) ** 2 times the rows there are."""
     evaluated = report(dummy=comparison("dummy", 5.0, -5.0, rows=40))

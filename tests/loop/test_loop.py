@@ -52,6 +52,7 @@ def test_new_data_makes_a_second_champion_by_canary(open_project: Open, state_ur
     assert run.status == "succeeded", run.summary
     assert session.platform.rollouts.aliases("demand") == {"champion": 1, "challenger": 2}
     tick_until(session, lambda: session.champion().number == 2)
+    assert session.champion().anchor == 1
     assert ledger.verify(session.platform.storage, "demand") == []
     weights = [
         {one.version: one.weight for one in each.variants} for each in ledger.chain(session.platform.storage, "demand")

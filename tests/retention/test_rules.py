@@ -25,6 +25,16 @@ def test_a_champion_stays_however_old_with_what_it_was_made_of() -> None:
     assert set(keys_of(2)) <= set(gone)
 
 
+def test_the_anchor_of_what_is_kept_stays() -> None:
+    held = holdings([1, 2, 3, 4, 5])
+    anchored = replace(
+        held, versions=tuple(replace(one, anchor=2 if one.number == 5 else None) for one in held.versions)
+    )
+    gone = set(judge(anchored).remove)
+    assert version(2).folder + "/bundle.json" not in gone
+    assert version(1).folder + "/bundle.json" in gone
+
+
 def test_challengers_and_versions_on_their_way_stay() -> None:
     held = holdings([1, 2, 3, 4, 5], chains=((revision(1, 5, 1),),), rolling=frozenset({("demand", 2)}))
     gone = set(judge(held).remove)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -29,19 +30,23 @@ class Standing:
     sibling: bool
     until: str | None
 
-    @property
-    def words(self) -> str:
+    def words(self, who: str) -> str:
         """On what it is held against, for the report's notes."""
-        who = "the champion, as it was before its refit," if self.sibling else "the champion"
+        who = f"the {who}, as it was before its refit," if self.sibling else f"the {who}"
         which = f"newer than {self.until}" if self.until else "of the test, on which it was never trained"
         return f"{who} is compared on {int(self.unseen.sum()):,} rows {which}"
 
 
 def contend(
-    champion: Champion, candidate: Candidate, rows: pl.DataFrame, bench: Bench, workspace: Workspace
+    who: Literal["champion", "anchor"],
+    champion: Champion,
+    candidate: Candidate,
+    rows: pl.DataFrame,
+    bench: Bench,
+    workspace: Workspace,
 ) -> tuple[Contender | None, str]:
-    """The champion's predictions for the test `rows`, or None where it cannot be compared; and a note that says how."""
-    name = f"the champion (version {champion.version})"
+    """Its predictions for the test `rows`, or None where it cannot be compared; and a note that says how."""
+    name = f"the {who} (version {champion.version})"
     standing = stand(champion, candidate, rows, bench)
     if isinstance(standing, str):
         return None, f"{name} cannot be compared: {standing}"
@@ -55,8 +60,8 @@ def contend(
     except LoopwrightError as error:  # a champion of other columns must not keep its successor from coming
         return None, f"{name} cannot be compared: {error.message}"
     threshold, sibling = opened.manifest.threshold, standing.sibling
-    found = Contender(who="champion", scores=scores, unseen=standing.unseen, threshold=threshold, sibling=sibling)
-    return found, standing.words
+    found = Contender(who=who, scores=scores, unseen=standing.unseen, threshold=threshold, sibling=sibling)
+    return found, standing.words(who)
 
 
 def stand(champion: Champion, candidate: Candidate, rows: pl.DataFrame, bench: Bench) -> Standing | str:

@@ -40,6 +40,9 @@ def decide_gate(
       shown to be better: the p-value of the null hypothesis, tested at its own boundary, is above what is asked; or
       there are fewer than `min_rows`. A champion that cannot be compared leaves the candidate to the rules of a first
       version, and to a person's approval.
+    - `anchor`: not shown to be worse than the champion's anchor by less than `margin`; see `anchor.anchor_after`. A
+      margin that each candidate may use up would let quality creep downwards, promotion by promotion ("biocreep":
+      Everson-Stewart and Emerson, 2010); this one is allowed once.
     - `uses`: never fails; it says that rows which have judged before let less chance pass. What is asked of `champion`
       and `also` is 1 - confidence, divided by how often their rows have judged: of k candidates in a row that are worse
       by the margin, none passes on the same rows but with a chance of (1 + ln k) (1 - confidence) (Bonferroni).
@@ -111,6 +114,12 @@ def _champion(gate: Gate, report: EvaluationReport) -> Iterator[Reason]:
     elif _stands_apart(report):
         text = f"{report.incomparable}; so the rules for a first version hold, and a person decides"
         yield Reason(rule="champion", finding="warn", text=text)
+
+
+def _anchor(gate: Gate, report: EvaluationReport) -> Iterator[Reason]:
+    against = report.against("anchor")
+    if against is not None and _is_later(report):
+        yield _not_inferior("anchor", gate, against, _asked(gate, report))
 
 
 def _uses(gate: Gate, report: EvaluationReport) -> Iterator[Reason]:
@@ -213,6 +222,7 @@ RULES: tuple[Rule, ...] = (
     _thresholds,
     _dummy,
     _champion,
+    _anchor,
     _uses,
     _also,
     _slices,
@@ -254,7 +264,7 @@ def _shown(p_value: float | None, alpha: float) -> bool:
 
 
 def _held(against: Comparison) -> str:
-    whose = "the champion's, before its refit," if against.sibling else "the champion's"
+    whose = f"the {against.against}'s, before its refit," if against.sibling else f"the {against.against}'s"
     return f"{against.metric} {_figure(against):.4g} against {whose} {against.baseline:.4g} on {against.rows:,} rows"
 
 

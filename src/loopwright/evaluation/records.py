@@ -10,7 +10,7 @@ from loopwright.data.records import DatasetVersion
 from loopwright.policies.tasks import TaskName
 from loopwright.training.records import Candidate, SplitPlan
 
-Who = Literal["candidate", "champion", "dummy"]
+Who = Literal["candidate", "champion", "anchor", "dummy"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,7 +19,8 @@ class Champion:
 
     `evaluated_folder` and `evaluated_trained_until` are the same for the candidate that it was before its refit. Both
     moments are ISO 8601 values of the time column, or numbers of rows where rows are ordered without one. `split` is
-    the plan by which its own rows were parted; where that is not known, it is taken to be the candidate's.
+    the plan by which its own rows were parted; where that is not known, it is taken to be the candidate's. `anchor` is
+    the version that the champion was let pass beside without being better, if it was: see `anchor.anchor_after`.
     """
 
     version: int
@@ -28,6 +29,7 @@ class Champion:
     trained_until: str | None = None
     evaluated_trained_until: str | None = None
     split: SplitPlan | None = None
+    anchor: Champion | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,12 +134,12 @@ class EvaluationReport:
     """How the candidate did on rows that nothing was trained on.
 
     `metrics[who][name]` is an `Estimate`: candidate and dummy on all `rows`, the champion on those of its comparison.
-    `dummy` says in words what the dummy does. `comparisons` are in `metric`, against the dummy, and the champion where
-    there is one; `incomparable` says why a champion is not compared. `pictures` maps a name to the object-store key of
-    a PNG, `reference` is the key of the evaluation rows' `Reference`. `latency_ms` is the median for one row, `size_mb`
-    the bundle's size. `scores` is the key of the test rows' scores and truths (Parquet), `loss_model` that of a
-    regression's `LossModel`: what estimates without labels begin with; "" where there is none, or the target is
-    redacted.
+    `dummy` says in words what the dummy does. `comparisons` are in `metric`, against the dummy, the champion and its
+    anchor, where there are such; `incomparable` says why a champion is not compared. `pictures` maps a name to
+    the object-store key of a PNG, `reference` is the key of the evaluation rows' `Reference`. `latency_ms` is the
+    median for one row, `size_mb` the bundle's size. `scores` is the key of the test rows' scores and truths (Parquet),
+    `loss_model` that of a regression's `LossModel`: what estimates without labels begin with; "" where there is none,
+    or the target is redacted.
 
     `also` are comparisons with the champion in the gate's further metrics, `groups` the rates that it limits. `judged`
     are the rows of the champion's comparison, `uses` how often those have judged, this time included: each earlier time

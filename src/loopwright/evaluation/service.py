@@ -40,7 +40,7 @@ def evaluate(task: EvaluateTask, workspace: Workspace) -> EvaluationReport:
     workspace.progress("measuring", 0.5)
     slices, sliced = slice_reports(bench, rows, workspace.model.declaration.slices, line_up.candidate, line_up.champion)
     metrics: dict[str, dict[str, Estimate]] = {one.who: bench.estimates(one) for one in line_up.everyone}
-    compared = [bench.compare(line_up.candidate, other) for other in line_up.others]
+    compared = [bench.compare(line_up.candidate, other) for other in (*line_up.others, *line_up.anchors)]
     comparisons = tuple(one for one in compared if one is not None)
     latency = opened.latency_ms(rows)
     gate, (judged, used) = workspace.model.declaration.gate, _judged(task, bench, line_up)
@@ -75,11 +75,15 @@ def evaluate(task: EvaluateTask, workspace: Workspace) -> EvaluationReport:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _LineUp:
-    """Who is measured. `outputs` are the candidate's; `dummy` and `incomparable` are those of the report."""
+    """Who is measured, and the anchor, if any, which is only compared.
+
+    `outputs` are the candidate's; `dummy` and `incomparable` are those of the report.
+    """
 
     candidate: Contender
     outputs: Outputs
     others: tuple[Contender, ...]
+    anchors: tuple[Contender, ...]
     dummy: str
     persists: bool
     incomparable: str
@@ -124,17 +128,21 @@ def _line_up(task: EvaluateTask, opened: Opened, bench: Bench, rows: pl.DataFram
     dummy = choose_dummy(bench.task, bench.history, bench.dummy_metric)
     others = [Contender(who="dummy", scores=dummy.guess(bench.places), unseen=every)]
     champion, said = None, ""
+    anchor, told = None, ""
     if task.champion is not None:
-        champion, said = contend(task.champion, task.candidate, rows, bench, workspace)
+        champion, said = contend("champion", task.champion, task.candidate, rows, bench, workspace)
         others += [champion] if champion is not None else []
+    if task.champion is not None and task.champion.anchor is not None:
+        anchor, told = contend("anchor", task.champion.anchor, task.candidate, rows, bench, workspace)
     return _LineUp(
         candidate=Contender(who="candidate", scores=scores, unseen=every, threshold=opened.manifest.threshold),
         outputs=outputs,
         others=tuple(others),
+        anchors=(anchor,) if anchor is not None else (),
         dummy=dummy.name,
         persists=dummy.persists,
         incomparable=said if champion is None else "",
-        notes=tuple(filter(None, (f"the dummy says {dummy.name}", said))),
+        notes=tuple(filter(None, (f"the dummy says {dummy.name}", said, told))),
     )
 
 

@@ -16,7 +16,8 @@ class ModelVersion:
     """A bundle that passed its gate. `number` counts from 1 per model; everything else says where it came from.
 
     `folder` is the bundle's object-store folder, `digest` that of its manifest; `evaluated` the folder of the candidate
-    that was evaluated, before its refit. `metrics` are the candidate's figures on the test rows.
+    that was evaluated, before its refit. `metrics` are the candidate's figures on the test rows. `anchor` is the number
+    of the version that its successors are held against beside itself; None where that is this one.
     """
 
     id: str
@@ -40,3 +41,4 @@ class ModelVersion:
     params: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     lineage: dict[str, str] = field(default_factory=dict)
+    anchor: int | None = None

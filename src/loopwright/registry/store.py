@@ -35,6 +35,7 @@ VERSIONS = Table(
     Column("params", JSON, nullable=False),
     Column("metrics", JSON, nullable=False),
     Column("lineage", JSON, nullable=False),
+    Column("anchor", Integer),
     UniqueConstraint("model", "number"),
 )
 

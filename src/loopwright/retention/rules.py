@@ -1,9 +1,9 @@
 """Which objects may go: a pure rule from all that is held. Whatever it does not know, it keeps.
 
 Kept are: what any endpoint's newest revisions name, and champions enough to go back to; what rollouts under way are
-about; the newest versions of each model; what these were made of; everything of runs that have not ended, or ended
-within the days kept, and of each model's newest run; all data of a model of which a run is under way. Captures,
-summaries and windows go by their day.
+about; the newest versions of each model, and the anchors of all that are kept; what these were made of; everything of
+runs that have not ended, or ended within the days kept, and of each model's newest run; all data of a model of which a
+run is under way. Captures, summaries and windows go by their day.
 """
 
 from __future__ import annotations
@@ -108,10 +108,12 @@ def _kept_versions(held: Holdings, live: set[str]) -> Iterator[ModelVersion]:
     newest: dict[str, list[int]] = {}
     for version in held.versions:
         newest.setdefault(version.model, []).append(version.number)
+    kept = set()
     for version in held.versions:
         among = version.number in sorted(newest[version.model])[-held.keep_versions :]
         if among or version.folder in live or (version.model, version.number) in held.rolling:
-            yield version
+            kept |= {(version.model, version.number), (version.model, version.anchor)}
+    yield from (version for version in held.versions if (version.model, version.number) in kept)
 
 
 def _kept_runs(held: Holdings) -> Iterator[RunUse]:

@@ -9,7 +9,7 @@ from sqlalchemy import inspect, text
 from loopwright.errors import StateError
 from loopwright.state.engine import State
 
-HEAD = "0002"
+HEAD = "0003"
 """The migration this version ends with; a test holds it against the migrations' folder."""
 
 
