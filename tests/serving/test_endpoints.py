@@ -17,7 +17,7 @@ from loopwright.ports.predictor import Predictor
 from loopwright.serving.endpoints import Endpoints
 from loopwright.serving.models import Shelf
 from loopwright.testing.storage import MemoryStorage
-from loopwright.traffic.records import revision_key
+from loopwright.traffic.records import decode_revision, revision_key
 
 
 class Loads:
@@ -242,6 +242,69 @@ def test_a_broken_copy_of_a_bundle_is_fetched_again(away: Away, follow: Any, tmp
     (copy,) = (tmp_path / "cache").rglob("model.pkl")
     copy.write_bytes(b"half of")
     assert follow(["demand"], away).ready
+
+
+def test_copies_of_bundles_stay_on_disk_while_a_rollback_may_need_them(
+    project: Any, away: Away, follow: Any, tmp_path: Path
+) -> None:
+    digests = [first_digest(project)]
+    one, other = follow(["demand"], away), follow(["demand"], away)  # two workers
+    for _ in range(4):
+        variant = project.bundle()
+        digests.append(variant.bundle_digest[:16])
+        release(project, away, variant)
+        one.look()
+        assert set(copies(tmp_path)) >= set(digests[-2:])
+    assert copies(tmp_path) == sorted({digests[0], *digests[-2:]}), "the other has not let go of the first"
+    for worker in (other, one, other):  # each keeps what it served before, and what the revision before served
+        release(project, away, project.bundle())
+        worker.look()
+    one.look()
+    assert len(copies(tmp_path)) == 3
+    assert not {*copies(tmp_path)} & {*digests}
+
+
+def test_a_server_that_starts_again_finds_the_copies_of_the_revision_before(
+    project: Any, away: Away, follow: Any, tmp_path: Path
+) -> None:
+    left = tmp_path / "cache" / ("0" * 16)
+    left.mkdir(parents=True)
+    endpoints = follow(["demand"], away)
+    assert not left.exists()
+    release(project, away, project.bundle())
+    endpoints.look()
+    before = copies(tmp_path)
+    assert len(before) == 2
+    away.refused = "bundles/"
+    follow(["demand"], away)
+    away.refused = ""
+    follow(["demand"], away)
+    assert copies(tmp_path) == before
+
+
+def test_no_copy_goes_before_all_endpoints_are_known(project: Any, away: Away, follow: Any, tmp_path: Path) -> None:
+    release(project, away, project.bundle(), endpoint="second")
+    follow(None, away)
+    before = copies(tmp_path)
+    assert len(before) == 2
+    away.refused = "endpoints/second"
+    assert numbers(follow(["demand", "second"], away)) == {"demand": 1}
+    assert copies(tmp_path) == before
+
+
+def first_digest(project: Any) -> str:
+    revision = decode_revision(project.storage.get(revision_key("demand", 1)))
+    return revision.variants[0].bundle_digest[:16]
+
+
+def release(project: Any, store: MemoryStorage, variant: Any, **fields: Any) -> None:
+    project.release(variant, **fields)
+    for key in project.storage.list(""):
+        store.put(key, project.storage.get(key))
+
+
+def copies(folder: Path) -> list[str]:
+    return sorted(path.name for path in (folder / "cache").iterdir())
 
 
 def test_variants_are_found_by_name_and_version(project: Any, follow: Any) -> None:

@@ -138,7 +138,10 @@ class Endpoints:
                 self._follow(name)
             except StorageError as error:
                 self._fault(name, f"the store cannot be read: {error}")
-        return before != (self.live, self.faults)
+        changed = before != (self.live, self.faults)
+        if changed and not any(fault.startswith("the store") for fault in self.faults.values()):
+            self._shelf.keep_copies(self._in_use())  # not before it is known what all endpoints need
+        return changed
 
     @property
     def ready(self) -> bool:
@@ -224,13 +227,22 @@ class Endpoints:
         self.live = {**self.live, name: live}
         self._fault(name, None)
         log.info("%s: revision %d is in force", name, live.revision.number)
-        self._previous[name] = _digests(former) if former else set()
+        self._previous[name] = _digests(former.revision) if former else self._before(live.revision)
         self._remember_champion(live)
-        in_use = set().union(*(_digests(one) for one in self.live.values()), *self._previous.values())
-        for champions in self._champions.values():
-            in_use.update(champions)
         # The models of the revision before stay, and so does the champion before this one: a rollback is immediate.
-        self._shelf.keep_only(in_use)
+        self._shelf.keep_only(self._in_use())
+
+    def _in_use(self) -> set[str]:
+        digests = set().union(*(_digests(one.revision) for one in self.live.values()), *self._previous.values())
+        return digests.union(*self._champions.values())
+
+    def _before(self, revision: EndpointRevision) -> set[str]:
+        """What the revision before this one serves: nothing is loaded of it, but copies of it are still good."""
+        try:
+            data = self._read(revision.endpoint, revision.number - 1)
+            return _digests(decode_revision(data)) if data else set()
+        except (LoopwrightError, ValueError):
+            return set()
 
     def _remember_champion(self, live: LiveEndpoint) -> None:
         """The last two different bundles that answered alone: the champion, and the one that a rollback goes to."""
@@ -254,5 +266,5 @@ class Endpoints:
             return None
 
 
-def _digests(endpoint: LiveEndpoint) -> set[str]:
-    return {one.bundle_digest for one in endpoint.revision.variants}
+def _digests(revision: EndpointRevision) -> set[str]:
+    return {one.bundle_digest for one in revision.variants}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -18,6 +17,7 @@ from loopwright.errors import BundleError, LoopwrightError
 from loopwright.ports.predictor import Columns, Predictor
 from loopwright.ports.storage import Storage, fetch_folder
 from loopwright.serving.batching import Batched, Batcher, BatchLimits, Gone
+from loopwright.serving.copies import Copies
 from loopwright.serving.pace import Pace
 from loopwright.traffic.records import Variant
 
@@ -147,7 +147,7 @@ class Shelf:
     def __init__(self, storage: Storage, cache: Path, load: Load, limits: BatchLimits | None = None) -> None:
         self._limits = limits
         self._storage = storage
-        self._cache = cache
+        self._copies = Copies(cache)
         self._load = load
         self._models: dict[str, LoadedModel] = {}
 
@@ -162,15 +162,23 @@ class Shelf:
         """Let go of every model but these."""
         self._models = {digest: model for digest, model in self._models.items() if digest in digests}
 
+    def keep_copies(self, digests: Collection[str]) -> None:
+        """Remove the copies on disk of every bundle but these, unless another process has it in use."""
+        self._copies.keep_only(digests)
+
     def _open(self, variant: Variant) -> LoadedModel:
-        copy = self._cache / variant.bundle_digest[:16]
+        digest = variant.bundle_digest
+        copy = self._copies.hold(digest)
         try:
             return self._load_folder(variant, fetch_folder(self._storage, variant.bundle, copy))
         except BundleError:
-            if not copy.exists():
+            if not any(copy.iterdir()):
                 raise
-            shutil.rmtree(copy, ignore_errors=True)  # the copy may be what is broken: fetch it once more
+            self._copies.clear(digest)  # the copy may be what is broken: fetch it once more
             return self._load_folder(variant, fetch_folder(self._storage, variant.bundle, copy))
+        finally:
+            if not any(copy.iterdir()):
+                self._copies.let_go(digest)  # a local store's bundles are read where they lie
 
     def _load_folder(self, variant: Variant, folder: Path) -> LoadedModel:
         found = bundle_digest(folder)
