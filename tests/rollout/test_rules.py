@@ -163,6 +163,38 @@ def test_with_all_traffic_latency_is_held_against_a_bound_of_the_champions() -> 
     assert decide(fast, weight=100).action == "advance"
 
 
+def test_all_traffic_at_once_is_held_against_the_latency_of_the_hour_before() -> None:
+    plan = replace(PLAN, strategy="BlueGreen", steps=(100,))
+    before = seen(window(1, 5000, ms=10.0), None).challenger
+    slow, fast = (replace(seen(window(2, 200, ms=ms), None), before=before) for ms in (60.0, 12.0))
+    decision = decide(slow, plan, weight=100)
+    assert decision.action == "abort"
+    assert "where 1 % may" in why(decision, "latency")
+    assert decide(fast, plan, weight=100).action == "advance"
+    few = decide(replace(slow, before=seen(window(1, 200, ms=10.0), None).challenger), plan, weight=100)
+    assert few.action == "advance"
+    assert "too few answers of the champion" in why(few, "latency")
+
+
+@pytest.mark.parametrize(("share", "action"), [(0.5, "abort"), (0.02, "advance")])
+def test_all_traffic_of_keys_at_once_is_held_against_the_latency_of_the_hour_before(share: float, action: str) -> None:
+    """One customer's 3,000 slow requests count as one."""
+    plan = replace(PLAN, strategy="BlueGreen", steps=(100,))
+    requests = np.full(SLOTS, 20)
+    slow = np.random.default_rng(1).binomial(requests, share)
+    requests[7] = slow[7] = 3000
+    counts = SlotCounts(
+        slots=tuple(range(SLOTS)), requests=tuple(requests.tolist()), failed=(0,) * SLOTS, slow=tuple(slow.tolist())
+    )
+    ours = window(2, int(requests.sum()), by_slot=counts)
+    look = next_look([ours], (), 2, 100)
+    assert look is not None
+    before = seen(window(1, 5000), None).challenger
+    decision = decide(seen(ours, None, keyed=True, looks=(look,), before=before), plan, weight=100)
+    assert decision.action == action
+    assert "of a key's answers" in why(decision, "latency")
+
+
 def shifted(**more: object) -> StepEvidence:
     ours, theirs = (
         window(version, requests, columns={f"{beside}output.prediction": ColumnCounts(bins=bins)})

@@ -114,6 +114,19 @@ def test_blue_green_takes_everything_at_once(rollouts, version) -> None:
     assert weights(rollouts) == {1: 0, 2: 100}
 
 
+@pytest.mark.parametrize(("ms", "status", "champion"), [(40.0, "aborted", 1), (3.0, "running", 2)])
+def test_blue_green_goes_back_by_itself_where_the_new_version_is_slow(
+    rollouts, version, traffic, ms, status, champion
+) -> None:
+    rollouts.request(version("v1"), POLICY, rollout_id="r1")
+    traffic(1, 2000, variant="champion")
+    rollouts.request(version("v2"), BlueGreen(interval="10s", min_requests=20), rollout_id="r2")
+    traffic(2, 100, ms=ms)
+    rollouts.tick()
+    assert rollouts.get("r2").status == status
+    assert weights(rollouts)[champion] == 100
+
+
 def test_a_rollout_may_wait_for_a_person(rollouts, version) -> None:
     rollouts.request(version("v1"), POLICY, rollout_id="r1")
     rollout = rollouts.request(version("v2", needs_approval=True), POLICY, rollout_id="r2")

@@ -5,7 +5,7 @@ Each guard spends its part of the policy's `alpha` over all steps and looks; `le
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import exp, log
 
 import numpy as np
@@ -29,6 +29,10 @@ from loopwright.traffic.summary import BESIDE, LATENCY_EDGES_MS, WindowSummary
 
 ALONE_ERROR_SHARE = 0.05
 """With no champion to compare with, the share of failed requests that ends a rollout."""
+
+ALONE_SLOW_SHARE = 0.05
+"""With no champion beside, the share of a key's answers that may be slow in the mean: 1 % of the champion's were, but
+of all its answers and not of each key's."""
 
 LATENCY_REQUESTS = 50
 """The first requests that a process answers are slow: latencies of fewer are not judged."""
@@ -83,9 +87,11 @@ def latency(plan: RolloutPlan, seen: StepEvidence, level: float) -> Reason:
     Side by side: at every edge of the latency counts, whether it is slower than the edge times the ratio more often
     than the champion is slower than the edge, by `more_often`, and the mean of that evidence over the edges; no
     quantile is chosen by what is to be judged. With keys: the slots' answers slower than the revision's limit, by
-    `subset_p`. Else whether more than 1 % are slower than the ratio times an upper bound of the champion's p99.
+    `subset_p`. Else, with all traffic, whether more than 1 % are slower than the ratio times an upper bound of the
+    champion's p99, since the rollout began or in the hour before; with keys whether `ALONE_SLOW_SHARE` of the slots'
+    are slower than the revision's limit.
     """
-    ours, theirs = seen.challenger, seen.champion
+    ours, theirs = seen.challenger, max(seen.champion, seen.before, key=lambda one: sum(one.latency))
     if min(sum(ours.latency), sum(theirs.latency)) < LATENCY_REQUESTS or ours.p99_ms is None or theirs.p99_ms is None:
         return Reason(rule="latency", finding="pass", text="too few requests to compare latency yet")
     text = f"challenger's p99 latency is {ours.p99_ms:.1f} ms, champion's {theirs.p99_ms:.1f} ms"
@@ -96,9 +102,12 @@ def latency(plan: RolloutPlan, seen: StepEvidence, level: float) -> Reason:
         return _by_keys("latency", text, figures, looks, plan, level)
     if beside(seen):
         return _evidence("latency", text, figures, _slower(seen.blocks, plan.max_latency_ratio), level / 2)
+    if seen.keyed:
+        return _slow_alone(plan, seen, level / 2, text, figures)
     limit = _p99_bound(theirs.latency, level / 4)
-    if limit is None or seen.keyed:
-        return Reason(rule="latency", finding="pass", text=f"{text}: not judged beside no champion", figures=figures)
+    if limit is None:
+        said = f"{text}: too few answers of the champion to judge by"
+        return Reason(rule="latency", finding="pass", text=said, figures=figures)
     edge = _edge(max(HARMLESS_MS, limit * plan.max_latency_ratio))
     slow, answered = sum(ours.latency[edge + 1 :]), sum(ours.latency)
     low, _ = share_sequence(slow, answered, level / 4)
@@ -230,13 +239,26 @@ def _apart_bounds(plan: RolloutPlan, seen: StepEvidence, level: float) -> tuple[
         return low, high if theirs.requests else ALONE_ERROR_SHARE
     _, high = share_sequence(theirs.slots[1], theirs.slots[0], level)
     limit = high if theirs.slots[0] else ALONE_ERROR_SHARE
-    if not seen.looks:
-        return 0.0, limit
-    look = seen.looks[-1]
-    n, bad = (np.array(one[look.first :], np.float64) for one in (look.requests, look.failed))
-    share = float((bad[n > 0] / n[n > 0]).sum())
-    low, _ = share_sequence(share, float((n > 0).sum()), level / len(plan.steps) / _spent(look))
-    return low, limit
+    return _slots_low(plan, seen.looks, level, lambda one: (one.failed, one.requests)), limit
+
+
+def _slow_alone(plan: RolloutPlan, seen: StepEvidence, level: float, text: str, figures: dict[str, float]) -> Reason:
+    low = _slots_low(plan, seen.looks, level, lambda one: (one.slow, np.subtract(one.requests, one.failed)))
+    said = f"{text}: surely {low:.1%} or more of a key's answers are slower than that, where {ALONE_SLOW_SHARE:.0%} may"
+    return Reason(rule="latency", finding=_if(low > ALONE_SLOW_SHARE), text=said, figures=figures | {"low": low})
+
+
+def _slots_low(
+    plan: RolloutPlan, looks: Sequence[Look], level: float, of: Callable[[Look], tuple[_Counts, _Counts]]
+) -> float:
+    """What share of hits the challenger's slots surely have at least, each of which counts once: at the last look."""
+    if not looks:
+        return 0.0
+    look = looks[-1]
+    hits, units = (np.asarray(one, np.float64)[look.first :] for one in of(look))
+    share = float((hits[units > 0] / units[units > 0]).sum())
+    low, _ = share_sequence(share, float((units > 0).sum()), level / len(plan.steps) / _spent(look))
+    return low
 
 
 def _slower(blocks: tuple[Block, ...], ratio: float) -> float:

@@ -24,7 +24,16 @@ from loopwright.rollout import ledger
 from loopwright.rollout.evidence import asked, evidence, qualities, side_by_side, summaries
 from loopwright.rollout.guards import HARMLESS_MS, LATENCY_REQUESTS
 from loopwright.rollout.looks import forget_looks, take_looks
-from loopwright.rollout.records import Look, Quality, Rollout, RolloutPlan, RolloutStatus, StepDecision, StepEvidence
+from loopwright.rollout.records import (
+    Look,
+    Quality,
+    Rollout,
+    RolloutPlan,
+    RolloutStatus,
+    StepDecision,
+    StepEvidence,
+    VariantEvidence,
+)
 from loopwright.rollout.rules import decide_step
 from loopwright.rollout.store import ROLLOUTS, rollout_of
 from loopwright.state.engine import State, insert_once
@@ -280,11 +289,14 @@ class Rollouts:
         since_first = [one for one in seen if one.revision >= first]
         weight, champion = rollout.plan.steps[rollout.step], rollout.champion or 0
         settled = [one for one in this_step if _end(one) + timedelta(seconds=self._unseen_seconds) <= now]
+        theirs = evidence(since_first, champion)
+        alone = weight == 100 and sum(theirs.latency) < LATENCY_REQUESTS
         keyed = any(one.by_slot is not None for one in since_first)
         looked = self._looks.setdefault(rollout.id, {})
         found = StepEvidence(
             challenger=evidence(this_step, rollout.version),
-            champion=evidence(since_first, champion),
+            champion=theirs,
+            before=self._before(rollout, began, known) if alone else VariantEvidence(),
             asked=asked([one for one in (*this_step, *late) if not one.shadow]),
             blocks=side_by_side(since_first, rollout.version, champion),
             keyed=keyed,
@@ -294,6 +306,12 @@ class Rollouts:
         )
         seconds = (now - rollout.step_started).total_seconds()
         return decide_step(rollout.plan, seconds, found, weight=weight, unseen_seconds=self._unseen_seconds)
+
+    def _before(self, rollout: Rollout, began: datetime, known: dict[str, WindowSummary]) -> VariantEvidence:
+        """The champion in the hour before the rollout."""
+        first = rollout.revision - rollout.step
+        seen = summaries(self.storage, rollout.endpoint, began - USUAL, began + SKEW, known=known)
+        return evidence([one for one in seen if one.revision < first], rollout.champion or 0)
 
     def _quality(self, rollout: Rollout) -> tuple[Quality, Quality] | None:
         if self.losses is None or rollout.champion is None or rollout.started is None or rollout.plan.shadow:
