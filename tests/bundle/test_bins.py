@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loopwright.bundle.bins import count_categories, count_numbers, width
+from loopwright.bundle.bins import MANY, count_categories, count_numbers, width
 from loopwright.bundle.records import ReferenceColumn
 
 numbers = st.floats(allow_nan=False)
@@ -25,6 +25,14 @@ def test_no_number_is_lost_and_counts_merge_by_addition(edges: list[float], valu
     assert (counts.sum(), len(counts)) == (len(values), len(edges) + 1)
     half = len(values) // 2
     assert (count_numbers(rising, found[:half]) + count_numbers(rising, found[half:])).tolist() == counts.tolist()
+
+
+@given(st.lists(numbers, unique=True, max_size=4), st.lists(st.floats(), min_size=1, max_size=9))
+def test_many_values_fall_where_each_would_by_itself(edges: list[float], values: list[float]) -> None:
+    rising = tuple(sorted(edges))
+    many = np.resize(np.array([*values, *edges], dtype=np.float64), MANY * 5)
+    alone = sum(count_numbers(rising, many[[place]]) for place in range(len(many)))
+    assert count_numbers(rising, many).tolist() == alone.tolist()
 
 
 def test_what_is_not_known_falls_into_the_last_bin() -> None:

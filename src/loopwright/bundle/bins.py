@@ -14,10 +14,20 @@ from numpy.typing import NDArray
 from loopwright.bundle.records import ReferenceColumn
 
 
+MANY = 32
+"""From so many values for each edge on it is faster to hold all of them against each edge than to look for the place of
+each: a comparison costs a microsecond, but next to nothing for each value.
+"""
+
+
 def count_numbers(edges: Sequence[float], values: NDArray[np.float64]) -> NDArray[np.int64]:
     """`len(edges) + 1` counts of `values`; NaN is counted nowhere."""
-    places = np.searchsorted(np.asarray(edges, dtype=np.float64), values[~np.isnan(values)], side="right")
-    return np.bincount(places, minlength=len(edges) + 1).astype(np.int64)
+    if len(values) < MANY * len(edges):
+        places = np.searchsorted(np.asarray(edges, dtype=np.float64), values[~np.isnan(values)], side="right")
+        return np.bincount(places, minlength=len(edges) + 1).astype(np.int64)
+    values = np.ascontiguousarray(values)
+    reached = [np.count_nonzero(values >= edge) for edge in edges]
+    return -np.diff(np.array([np.count_nonzero(values == values), *reached, 0], dtype=np.int64))
 
 
 def count_categories(known: Sequence[str], texts: Sequence[str | None]) -> NDArray[np.int64]:
