@@ -86,6 +86,7 @@ def traffic(storage: MemoryStorage, clock: VirtualClock) -> Traffic:
         seconds: float = 1.0,
         shadow: bool = False,
         by_slot: SlotCounts | None = None,
+        named: int = 0,
     ) -> None:
         latency = [0] * (len(LATENCY_EDGES_MS) + 1)
         latency[next(place for place, edge in enumerate(LATENCY_EDGES_MS) if edge >= ms)] = requests - errors
@@ -103,6 +104,7 @@ def traffic(storage: MemoryStorage, clock: VirtualClock) -> Traffic:
             latency=tuple(latency),
             shadow=shadow,
             by_slot=by_slot,
+            named=named,
         )
         sequence[0] += 1
         storage.put(summary_key(summary, "server", sequence[0]), to_json(summary))

@@ -430,6 +430,30 @@ def test_an_undecided_ab_test_leaves_the_champion_at_its_horizon(rollouts, versi
     assert "undecided at the horizon" in ledger.newest(rollouts.storage, "demand").reason
 
 
+@pytest.mark.parametrize(("named", "status"), [(600, "running"), (0, "aborted")])
+def test_requests_that_name_their_variant_are_no_part_of_the_split(
+    rollouts, version, traffic, clock, named, status
+) -> None:
+    rollouts.request(version("v1"), ABTest(50), rollout_id="r1")
+    rollouts.request(version("v2"), ABTest(50, horizon="30s", interval="10s"), rollout_id="r2")
+    traffic(1, 500, variant="champion")
+    traffic(2, 1100, named=named)
+    clock.sleep(10)
+    rollouts.tick()
+    assert rollouts.get("r2").status == status
+
+
+def test_nobody_who_names_the_champion_shows_that_the_challenger_is_not_served(
+    rollouts, version, traffic, clock
+) -> None:
+    rollouts.request(version("v1"), POLICY, rollout_id="r1")
+    rollouts.request(version("v2"), Canary(interval="10s", min_requests=20, patience="20s"), rollout_id="r2")
+    traffic(1, 500, variant="champion", named=500)
+    clock.sleep(30)
+    rollouts.tick()
+    assert rollouts.get("r2").status == "running"
+
+
 def test_quality_that_is_surely_worse_aborts_a_canary(rollouts, version, traffic) -> None:
     rollouts.losses = outcomes({1: 0.2, 2: 0.5})
     live(rollouts, version)

@@ -139,6 +139,23 @@ def test_a_slot_is_answered_by_one_variant(project: Any, bring_up: Callable[...,
         assert (slot("demand", str(number)) >= 700) == (endpoint.route(str(number)).variant.name == "challenger")
 
 
+def test_requests_that_name_their_variant_are_told_apart_and_lie_in_no_slot(
+    project: Any, bring_up: Callable[..., Any], served: Any
+) -> None:
+    live = shared(bring_up, project, sticky_by="shop").named("challenger")
+    windows = Windows(60)
+    drawn = served({"x": [1], "shop": ["a"]}, [1.0], live=live, at=START)
+    add(windows, drawn)
+    windows.serve(join(gather([drawn]) + gather([replace(drawn, named=True), drawn])), windows.place(START))
+    windows.fail(Failed(live, START, "model", named=True), 4)
+    windows.drop(live, START, 3, requests=3, named=2)
+    (summary,) = windows.closed(None)
+    assert (summary.requests, summary.errors, summary.named) == (7, {"model": 4}, 7)
+    assert summary.by_slot is not None
+    assert summary.by_slot.requests == (3,)
+    assert merge([summary, summary]).named == 14
+
+
 def test_without_keys_or_a_rollout_no_slots_are_counted(project: Any, bring_up: Any, served: Any) -> None:
     alone = bring_up(project.bundle(), sticky_by="shop").variants[0]
     unkeyed = shared(bring_up, project).variants[0]

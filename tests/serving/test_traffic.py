@@ -56,6 +56,24 @@ def test_a_shadow_is_captured_and_touches_no_answer(project: Any, serve: Serve, 
     server.until(lambda: sum(one["requests"] for one in project.summaries() if one["shadow"]) == 20)
 
 
+def test_requests_that_name_their_variant_are_told_apart(project: Any, serve: Serve, row: dict[str, Any]) -> None:
+    challenger = replace(project.bundle(version=2), name="challenger", weight=50)
+    project.release(replace(project.bundle(), weight=50), challenger)
+    server = serve()
+    for body in (row, {"x": [1, 2]}):
+        for headers in ({"X-Amzn-SageMaker-Target-Variant": "challenger"}, {}):
+            for _ in range(5):
+                server.client.post("/endpoints/demand/invocations", json=[body], headers=headers)
+
+    def counted(summary: dict[str, Any]) -> int:
+        return int(summary["requests"]) + sum(summary["errors"].values())
+
+    server.until(lambda: sum(map(counted, project.summaries())) == 20)
+    named = [(one["variant"], one["named"]) for one in project.summaries() if one["named"]]
+    assert {name for name, _ in named} == {"challenger"}
+    assert sum(number for _, number in named) == 10
+
+
 def test_a_shadow_that_hangs_is_noticed_and_holds_up_nobody(project: Any, serve: Serve, row: dict[str, Any]) -> None:
     class Hangs:
         def predict(self, matrix: Any) -> Any:

@@ -74,6 +74,11 @@ def asked(windows: Sequence[WindowSummary]) -> int:
     return sum(one.requests for one in windows) + failed(windows)
 
 
+def drawn(windows: Sequence[WindowSummary]) -> int:
+    """How many requests came for which it was drawn by lot who answers: not those that named a variant."""
+    return asked(windows) - sum(one.named for one in windows)
+
+
 def failed(windows: Sequence[WindowSummary]) -> int:
     """How many requests were not answered. Copies that a shadow had no time for say nothing of its version."""
     return sum(

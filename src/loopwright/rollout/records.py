@@ -121,9 +121,9 @@ class Quality:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepEvidence:
     """All that a step is judged by: `challenger` in this step, `champion` since the rollout began, `asked` of any
-    variant in this step. `blocks` are all of the rollout's, `looks` those taken in this step, where requests have
-    keys. `split` is how many requests the challenger and all had, in windows that are all in. `before` is the champion
-    in the hour before the rollout, where it has hardly answered since.
+    variant in this step, by lot and not by name. `blocks` are all of the rollout's, `looks` those taken in this step,
+    where requests have keys. `split` is how many requests the challenger and all were dealt, in windows that are all
+    in. `before` is the champion in the hour before the rollout, where it has hardly answered since.
     """
 
     challenger: VariantEvidence

@@ -21,7 +21,7 @@ from loopwright.ports.storage import Storage
 from loopwright.registry.records import ModelVersion
 from loopwright.registry.service import Registry
 from loopwright.rollout import ledger
-from loopwright.rollout.evidence import asked, evidence, qualities, side_by_side, summaries
+from loopwright.rollout.evidence import drawn, evidence, qualities, side_by_side, summaries
 from loopwright.rollout.guards import HARMLESS_MS, LATENCY_REQUESTS
 from loopwright.rollout.looks import forget_looks, take_looks
 from loopwright.rollout.records import (
@@ -297,11 +297,11 @@ class Rollouts:
             challenger=evidence(this_step, rollout.version),
             champion=theirs,
             before=self._before(rollout, began, known) if alone else VariantEvidence(),
-            asked=asked([one for one in (*this_step, *late) if not one.shadow]),
+            asked=drawn([one for one in (*this_step, *late) if not one.shadow]),
             blocks=side_by_side(since_first, rollout.version, champion),
             keyed=keyed,
             looks=take_looks(self.storage, rollout, settled, known=looked) if keyed else (),
-            split=(asked([one for one in settled if one.version == rollout.version]), asked(settled)),
+            split=(drawn([one for one in settled if one.version == rollout.version]), drawn(settled)),
             quality=self._quality(rollout),
         )
         seconds = (now - rollout.step_started).total_seconds()

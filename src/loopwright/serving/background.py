@@ -72,7 +72,7 @@ class Writer:
             self._windows.fail(failure, requests)
         for live, tally in lost.items():
             self._totals.lose(live, tally)
-            self._windows.drop(live, tally.at, tally.rows, requests=tally.requests)
+            self._windows.drop(live, tally.at, tally.rows, requests=tally.requests, named=tally.named)
         for place, batch in self._by_window(batches):
             self._totals.serve(batch)
             try:

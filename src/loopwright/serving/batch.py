@@ -26,7 +26,8 @@ class Batch:
     """One variant's answered requests: `ids`, `at`, `counts` (how many rows) and `latencies` (ms) by request; `keys`,
     `columns` (the model's inputs, as they came) and `outputs` by row. `keys` are what outcomes are joined by. `weight`
     is what the records took in their buffer. `units` say by what each request was routed, as it came,
-    where requests have keys and variants share the traffic: what comes of one key is one piece of evidence.
+    where requests have keys and variants share the traffic: what comes of one key is one piece of evidence. `named`
+    marks the requests whose caller chose the variant, where variants share the traffic and there are any.
     """
 
     live: LiveVariant
@@ -39,6 +40,7 @@ class Batch:
     outputs: Mapping[str, NDArray[np.generic]]
     weight: int = 0
     units: Sequence[Any] = ()
+    named: Sequence[bool] = ()
 
     @property
     def requests(self) -> int:
@@ -66,6 +68,7 @@ class Batch:
             latencies=self.latencies[chosen],
             keys=[self.keys[one] for one in places],
             units=[self.units[one] for one in requests] if self.units else (),
+            named=[self.named[one] for one in requests] if self.named else (),
             columns={
                 name: values[rows] if isinstance(values, np.ndarray) else [values[one] for one in places]
                 for name, values in self.columns.items()
@@ -97,11 +100,13 @@ def join(batches: Sequence[Batch]) -> Batch:
         columns={name: gathered([(one.columns[name], one.rows) for one in batches]) for name in first.columns},
         outputs={name: np.concatenate([one.outputs[name] for one in batches]) for name in first.outputs},
         units=_joined_units(batches),
+        named=_joined_named(batches),
     )
 
 
 def _gathered(live: LiveVariant, records: Sequence[Served], long: bool) -> Batch:
     counts = np.array([one.rows for one in records])
+    shared = len(live.revision.answering) > 1
     blocks = all(type(one.columns) is Block and one.columns.names == live.model.names for one in records)
     return Batch(
         live=live,
@@ -113,7 +118,8 @@ def _gathered(live: LiveVariant, records: Sequence[Served], long: bool) -> Batch
         columns=_long_columns(live, records) if long else _columns(live, records, counts, blocks),
         outputs={name: np.concatenate([one.outputs[name] for one in records]) for name in records[0].outputs},
         weight=sum(one.weight for one in records),
-        units=_units(live, records) if len(live.revision.answering) > 1 else (),
+        units=_units(live, records) if shared else (),
+        named=[one.named for one in records] if shared and any(one.named for one in records) else (),
     )
 
 
@@ -130,6 +136,12 @@ def _joined_units(batches: Sequence[Batch]) -> Sequence[Any]:
     if not any(one.units for one in batches):
         return ()
     return list(chain.from_iterable(one.units or one.ids for one in batches))
+
+
+def _joined_named(batches: Sequence[Batch]) -> Sequence[bool]:
+    if not any(one.named for one in batches):
+        return ()
+    return list(chain.from_iterable(one.named or (False,) * one.requests for one in batches))
 
 
 def _is_long(record: Served) -> bool:

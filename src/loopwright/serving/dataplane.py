@@ -104,10 +104,11 @@ class Dataplane:
         """
         endpoint = self.endpoint(call.endpoint)
         live: LiveVariant | None = None
+        target: LiveVariant | None = None
         key = call.key
         self.in_flight += 1
         try:
-            live = self._targeted(endpoint, call)
+            target = live = self._targeted(endpoint, call)
             rows, body_id = read(endpoint)
             prediction_id = self._identify(call.prediction_id or body_id)
             key = call.key or first_key(rows.columns, endpoint.revision.sticky_by)
@@ -124,14 +125,15 @@ class Dataplane:
         except LoopwrightError as error:
             if call.span is not None:
                 _tell(call.span, endpoint, live)
-            self._recorder.failed(self._failure(endpoint, live, key, error))
+            self._recorder.failed(self._failure(endpoint, live, key, error, named=target is not None))
             raise
         finally:
             self.in_flight -= 1
         latency = 1000 * (time.perf_counter() - call.began)
         columns, weight = live.known(rows.columns), max(rows.count, call.size >> 10)
+        named, now = target is not None, self._clock.now()
         self._recorder.served(
-            Served(live, prediction_id, rows.count, self._clock.now(), call.key, latency, columns, outputs, weight)
+            Served(live, prediction_id, rows.count, now, call.key, latency, columns, outputs, weight, named)
         )
         if call.span is not None:
             _tell(call.span, endpoint, live, rows=rows.count, prediction_id=prediction_id)
@@ -144,13 +146,19 @@ class Dataplane:
             self._recorder.failed(self._failure(endpoint, None, call.key, error))
 
     def _failure(
-        self, endpoint: LiveEndpoint, live: LiveVariant | None, key: str | None, error: LoopwrightError
+        self,
+        endpoint: LiveEndpoint,
+        live: LiveVariant | None,
+        key: str | None,
+        error: LoopwrightError,
+        *,
+        named: bool = False,
     ) -> Failed:
         """A failure before a variant was chosen counts against who would have been: else all would hit the same one."""
         unit = key or self._identify(None)
-        keyed = key is not None or endpoint.revision.sticky_by is not None
+        keyed = not named and (key is not None or endpoint.revision.sticky_by is not None)
         place = slot(endpoint.revision.endpoint, unit) if keyed and len(endpoint.variants) > 1 else None
-        return Failed(live or endpoint.route(unit), self._clock.now(), error_kind(error), place)
+        return Failed(live or endpoint.route(unit), self._clock.now(), error_kind(error), place, named)
 
     def _targeted(self, endpoint: LiveEndpoint, call: Call) -> LiveVariant | None:
         if call.version is not None:

@@ -56,7 +56,7 @@ class Recorder:
             self._added -= 0 if batches else sum(one.weight for one in records)
 
     def failed(self, record: Failed) -> None:
-        second = Failed(record.live, record.at.replace(microsecond=0), record.kind, record.slot)
+        second = Failed(record.live, record.at.replace(microsecond=0), record.kind, record.slot, record.named)
         with self._lock:
             self._failed[second] += 1
 
@@ -108,3 +108,4 @@ class Recorder:
             tally = self._lost.setdefault(record.live, Lost(record.at))
             tally.requests += 1
             tally.rows += record.rows
+            tally.named += record.named

@@ -15,7 +15,8 @@ from loopwright.serving.tabular import Values
 class Served:
     """A request that was answered. `columns` are as they came: by raw column, equally long.
 
-    `weight` is what it takes in a buffer: its rows, or the kilobytes of its body where these are more.
+    `weight` is what it takes in a buffer: its rows, or the kilobytes of its body where these are more. `named` says
+    that the caller chose the variant, so that no lot was drawn.
     """
 
     live: LiveVariant
@@ -27,16 +28,20 @@ class Served:
     columns: Mapping[str, Values]
     outputs: Outputs
     weight: int = 1
+    named: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A request that was not. `slot` is its key's, where it has one and variants share the traffic."""
+    """A request that was not. `slot` is its key's, where it has one and variants share the traffic; none where the
+    caller `named` the variant.
+    """
 
     live: LiveVariant
     at: datetime
     kind: str
     slot: int | None = None
+    named: bool = False
 
 
 @dataclass(slots=True)
@@ -46,3 +51,4 @@ class Lost:
     at: datetime
     requests: int = 0
     rows: int = 0
+    named: int = 0

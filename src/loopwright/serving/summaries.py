@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import compress
+from operator import not_
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,15 +46,17 @@ class Windows:
         """Count requests that were not answered."""
         window = self._window((failure.live, self.place(failure.at)))
         window.errors[failure.kind] = window.errors.get(failure.kind, 0) + requests
+        window.named += requests if failure.named else 0
         if failure.slot is not None:
             window.count_slot(failure.slot, requests=requests, failed=requests)
 
-    def drop(self, live: LiveVariant, at: datetime, rows: int, *, requests: int = 0) -> None:
-        """Count rows whose capture is lost, and requests of which nothing else is known."""
+    def drop(self, live: LiveVariant, at: datetime, rows: int, *, requests: int = 0, named: int = 0) -> None:
+        """Count rows whose capture is lost, and requests of which nothing else is known but how many were `named`."""
         window = self._window((live, self.place(at)))
         window.dropped += rows
         window.requests += requests
         window.rows += rows if requests else 0
+        window.named += named
 
     def closed(self, now: datetime | None) -> list[WindowSummary]:
         """The windows that ended before `now` (all, where None), taken out. What comes for one later opens it again."""
@@ -95,6 +99,7 @@ class _Window:
     requests: int = 0
     rows: int = 0
     dropped: int = 0
+    named: int = 0
     errors: dict[str, int] = field(default_factory=dict)
     latency: NDArray[np.int64] = field(default_factory=lambda: np.zeros(len(LATENCY_EDGES_MS) + 1, dtype=np.int64))
     columns: dict[str, _Counts] = field(init=False)
@@ -108,6 +113,7 @@ class _Window:
     def serve(self, batch: Batch) -> None:
         self.requests += batch.requests
         self.rows += batch.rows
+        self.named += sum(batch.named)
         places = np.searchsorted(LATENCY_EDGES_MS, batch.latencies, side="left")
         self.latency += np.bincount(places, minlength=len(self.latency))
         for counts in self.columns.values():
@@ -115,7 +121,8 @@ class _Window:
         if batch.units:
             limit = batch.live.variant.slow_ms or math.inf
             slow = (batch.latencies > limit).tolist()
-            for unit, request, late in zip(batch.units, batch.ids, slow, strict=True):
+            asked = zip(batch.units, batch.ids, slow, strict=True)
+            for unit, request, late in compress(asked, map(not_, batch.named)) if batch.named else asked:
                 self.count_slot(slot(batch.live.revision.endpoint, text_of(unit) or request), slow=late)
 
     def count_slot(self, place: int, *, requests: int = 1, failed: int = 0, slow: int = 0) -> None:
@@ -140,6 +147,7 @@ class _Window:
             latency=tuple(self.latency.tolist()),
             columns={name: _frozen(counts) for name, counts in self.columns.items()},
             dropped=self.dropped,
+            named=self.named,
             shadow=live.variant.shadow,
             by_slot=slot_counts(self.slots) if self.slots else None,
         )

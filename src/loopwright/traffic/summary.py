@@ -48,7 +48,8 @@ class WindowSummary:
     `overload`); `latency` has one count per `LATENCY_EDGES_MS` and a last one above them; `columns` are counts of
     `input.<column>` and `output.<name>` on the bundle's bins, and of `beside.output.<name>` on those of the revision's
     first variant, where it is another. A `shadow` answered nobody: its requests are copies of
-    those that another variant answered. `by_slot` is there where requests had keys and variants shared the traffic.
+    those that another variant answered. `by_slot` is there where requests had keys and variants shared the traffic;
+    `named` counts the requests (failed ones too) whose callers chose the variant there: they are in no slot.
     """
 
     endpoint: str
@@ -63,6 +64,7 @@ class WindowSummary:
     latency: tuple[int, ...] = ()
     columns: dict[str, ColumnCounts] = field(default_factory=dict)
     dropped: int = 0
+    named: int = 0
     shadow: bool = False
     by_slot: SlotCounts | None = None
 
@@ -104,6 +106,7 @@ def merge(summaries: Iterable[WindowSummary]) -> WindowSummary | None:
         latency=_sum(one.latency for one in kept),
         columns=columns,
         dropped=sum(one.dropped for one in kept),
+        named=sum(one.named for one in kept),
         shadow=last.shadow,
         by_slot=merge_slots(one.by_slot for one in kept),
     )
