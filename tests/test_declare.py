@@ -32,7 +32,7 @@ def model(**extra):
     [
         (lambda: model(name="Bike Demand"), "Bike Demand"),
         (lambda: model(drop=["cnt"]), "target 'cnt' is dropped"),
-        (lambda: model(drop="casual"), "drop is the string 'casual'"),
+        (lambda: model(drop="casual"), "drop is 'casual'"),
         (lambda: model(key="cnt"), "key is the target"),
         (lambda: model(time="day", drop=["day"]), "time 'day' is also dropped"),
         (lambda: model(time="day", order="rows"), "both time and order"),
@@ -70,7 +70,7 @@ def model(**extra):
         (lambda: Governor(worth=2), "worth is 2"),
         (lambda: Governor(approval="maybe"), "approval is 'maybe'"),
         (lambda: Governor(backtest="sometimes"), "backtest is 'sometimes'"),
-        (lambda: Governor(freeze="fri 16:00-mon 08:00"), "freeze is the string"),
+        (lambda: Governor(freeze="fri 16:00-mon 08:00"), "freeze is 'fri 16:00-mon 08:00'"),
         (lambda: Governor(freeze=["weekends"]), "'weekends' is no time to freeze"),
         (lambda: Governor(freeze=["mon 00:00-sun 00:00", "sun 00:00-mon 00:00"]), "no minute of the week free"),
         (lambda: Governor(zone="Mars/Olympus"), "'Mars/Olympus' is no time zone"),
@@ -92,7 +92,7 @@ def model(**extra):
         (lambda: Replay(max_changed=-0.1), "max_changed is -0.1"),
         (lambda: Replay(max_latency_ratio=0), "max_latency_ratio is 0"),
         (lambda: Replay(tolerance=float("nan")), "tolerance is nan"),
-        (lambda: Replay(sent="humidity"), "sent is the string 'humidity'"),
+        (lambda: Replay(sent="humidity"), "sent is 'humidity'"),
     ],
 )
 def test_a_misdeclaration_names_what_is_wrong_and_how_to_mend_it(wrong, words) -> None:

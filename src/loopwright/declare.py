@@ -11,14 +11,15 @@ from loopwright.core.digest import digest_record
 from loopwright.core.ids import NAME
 from loopwright.errors import DeclarationError
 from loopwright.policies.alerts import Alerts
-from loopwright.policies.checks import check_duration, check_names, check_share, one_of
+from loopwright.policies.checks import as_tuple, check_duration, check_fields, check_kind, check_share, one_of
 from loopwright.policies.gate import Gate, Replay
 from loopwright.policies.retraining import Decay, Drift, Governor, Trigger
 from loopwright.policies.rollout import Canary, Capture, RolloutPolicy
-from loopwright.policies.tasks import DEFAULT_METRIC, METRICS, TaskName
+from loopwright.policies.tasks import METRICS, TaskName
 from loopwright.policies.training import Split, Threshold
 
 F = TypeVar("F", bound=Callable[..., Any])
+W = TypeVar("W", Drift, Decay)
 
 
 STAGING = "-staging"
@@ -59,7 +60,7 @@ class Declaration:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not NAME.fullmatch(self.name):
+        if not NAME.fullmatch(str(self.name)):
             raise DeclarationError(
                 f"a model is named {self.name!r}",
                 remedy="use lower-case letters, digits and inner hyphens, 63 at most, such as bike-demand",
@@ -69,6 +70,7 @@ class Declaration:
                 f"a model is named {self.name!r}, as the staging endpoint of {self.name.removesuffix(STAGING)!r} is",
                 remedy=f"choose a name that does not end in {STAGING}",
             )
+        check_fields(self, f"{self.name}:")
         columns = {"time": self.time, "key": self.key}
         if self.sticky_by == self.target:
             raise DeclarationError(
@@ -93,12 +95,6 @@ class Declaration:
             raise DeclarationError(
                 f"{self.name}: both time and order are given",
                 remedy='keep time=; order="rows" is for rows without a date',
-            )
-        if self.task is not None and self.task not in DEFAULT_METRIC:
-            raise DeclarationError(f"{self.name}: the task is {self.task!r}", remedy=one_of(DEFAULT_METRIC))
-        if self.order not in (None, "rows"):
-            raise DeclarationError(
-                f"{self.name}: order is {self.order!r}", remedy='write order="rows", or time= and a column'
             )
         if self.task is not None:
             check_task(self, self.task)
@@ -168,7 +164,9 @@ class Model:
         trust: Iterable[str] = (),
         seed: int = 0,
     ) -> None:
-        triggers = tuple(retrain)
+        triggers = as_tuple(f"{name}: retrain", retrain)
+        check_kind(f"{name}: capture", capture, Capture | None)
+        capture = capture or Capture()
         self.declaration = Declaration(
             name=name,
             source=source,
@@ -177,26 +175,26 @@ class Model:
             time=time,
             order=order,
             key=key,
-            drop=check_names(name, "drop", drop),
+            drop=as_tuple(f"{name}: drop", drop),
             label_delay=label_delay,
             positive=None if positive is None else _class_name(positive),
-            slices=check_names(name, "slices", slices),
+            slices=as_tuple(f"{name}: slices", slices),
             tolerate=tolerate,
-            gate=gate or Gate(),
-            replay=replay or Replay(),
-            rollout=rollout or Canary(),
+            gate=Gate() if gate is None else gate,
+            replay=Replay() if replay is None else replay,
+            rollout=Canary() if rollout is None else rollout,
             retrain=triggers,
-            drift=drift or next((one for one in triggers if isinstance(one, Drift)), Drift()),
-            decay=decay or next((one for one in triggers if isinstance(one, Decay)), Decay()),
-            governor=governor or Governor(),
-            alerts=alerts or Alerts(),
-            split=split or Split(),
-            threshold=threshold or Threshold(0.5),
+            drift=_watched(drift, triggers, Drift()),
+            decay=_watched(decay, triggers, Decay()),
+            governor=Governor() if governor is None else governor,
+            alerts=Alerts() if alerts is None else alerts,
+            split=Split() if split is None else split,
+            threshold=Threshold(0.5) if threshold is None else threshold,
             refit=refit,
-            redact=tuple(dict.fromkeys((*check_names(name, "redact", redact), *(capture.redact if capture else ())))),
-            capture_share=capture.share if capture else 1.0,
+            redact=tuple(dict.fromkeys((*as_tuple(f"{name}: redact", redact), *capture.redact))),
+            capture_share=capture.share,
             sticky_by=sticky_by,
-            trust=check_names(name, "trust", trust),
+            trust=as_tuple(f"{name}: trust", trust),
             seed=seed,
         )
         self.features_function: Callable[[Any], Any] | None = None
@@ -223,6 +221,8 @@ class Model:
 
     def tune(self, *, trials: int = 20, budget: str = "10m") -> Callable[[F], F]:
         """Declare the search: an Optuna trial to parameters; at most `trials`, started within `budget`."""
+        check_kind(f"{self.name}: tune trials", trials, int)
+        check_kind(f"{self.name}: tune budget", budget, str)
         if trials < 1:
             raise DeclarationError(f"{self.name}: tune has {trials} trials", remedy="write at least 1")
         check_duration(f"{self.name}: tune budget", budget)
@@ -266,6 +266,13 @@ def check_task(declaration: Declaration, task: TaskName) -> None:
             f"{name}: a threshold is declared, but the task is {task}",
             remedy="leave threshold= out: only a choice between two classes has one",
         )
+
+
+def _watched(given: W | None, triggers: Iterable[Trigger], otherwise: W) -> W:
+    """What is `given`; else the trigger of that kind."""
+    if given is not None:
+        return given
+    return next((one for one in triggers if isinstance(one, type(otherwise))), otherwise)
 
 
 def _class_name(value: object) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Literal
 
 from loopwright.core.clock import parse_duration
 from loopwright.errors import DeclarationError
-from loopwright.policies.checks import check_duration, check_names
+from loopwright.policies.checks import check_duration, check_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +23,7 @@ class AlertRule:
     recover: int = field(default=1, kw_only=True)
 
     def __post_init__(self) -> None:
-        if self.severity not in (None, "info", "warning", "critical", "off"):
-            raise DeclarationError(
-                f"AlertRule severity is {self.severity!r}", remedy="write info, warning, critical or off"
-            )
+        check_fields(self)
         for name, windows in {"after": self.after, "recover": self.recover}.items():
             if windows < 1:
                 raise DeclarationError(f"AlertRule {name} is {windows}", remedy="write 1 window or more")
@@ -58,14 +55,7 @@ class Alerts:
     remind: str | None = None
 
     def __post_init__(self) -> None:
-        for severity in ("info", "warning", "critical"):
-            object.__setattr__(self, severity, check_names("Alerts", severity, getattr(self, severity)))
-        for one in fields(self):
-            found = getattr(self, one.name)
-            if isinstance(one.default, AlertRule) and not isinstance(found, AlertRule):
-                raise DeclarationError(
-                    f"Alerts {one.name} is {found!r}", remedy=f"write {one.name}=AlertRule({found!r})"
-                )
+        check_fields(self)
         if self.remind is not None:
             check_duration("Alerts remind", self.remind)
             if not parse_duration(self.remind):

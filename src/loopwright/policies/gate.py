@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from loopwright.errors import DeclarationError
-from loopwright.policies.checks import check_names, check_share, one_of
+from loopwright.policies.checks import check_fields, check_share, one_of
 from loopwright.policies.tasks import METRICS
 
 
@@ -24,10 +24,7 @@ class Fairness:
     min_ratio: float | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        if self.rate not in ("selection_rate", "tpr", "fpr", "error"):
-            raise DeclarationError(
-                f"Fairness names the rate {self.rate!r}", remedy="write selection_rate, tpr, fpr or error"
-            )
+        check_fields(self)
         if self.max_gap is None and self.min_ratio is None:
             raise DeclarationError(
                 f"Fairness of {self.column} has no limit", remedy="write max_gap=0.1, or min_ratio=0.8"
@@ -64,10 +61,7 @@ class Gate:
     approval: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "also", check_names("Gate", "also", self.also))
-        object.__setattr__(self, "fairness", tuple(self.fairness))
-        if self.rule not in ("not_inferior", "superior"):
-            raise DeclarationError(f"Gate rule is {self.rule!r}", remedy="write not_inferior or superior")
+        check_fields(self)
         for metric in (self.metric, *self.also):
             if metric is not None and metric not in METRICS:
                 raise DeclarationError(
@@ -114,7 +108,7 @@ class Replay:
     sent: tuple[str, ...] = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "sent", check_names("Replay", "sent", self.sent))
+        check_fields(self)
         check_share("Replay max_errors", self.max_errors)
         if self.max_changed is not None:
             check_share("Replay max_changed", self.max_changed)

@@ -10,7 +10,7 @@ from typing import Literal
 from loopwright.core.calendar import never_ends, parse_freeze, parse_zone
 from loopwright.core.clock import parse_duration
 from loopwright.errors import DeclarationError
-from loopwright.policies.checks import check_duration, check_names, check_share, check_some_time, one_of
+from loopwright.policies.checks import check_duration, check_fields, check_share, check_some_time, one_of
 from loopwright.policies.tasks import METRICS
 
 SEASONS = {"day": timedelta(days=1), "week": timedelta(weeks=1)}
@@ -24,6 +24,7 @@ class NewData:
     min_rows: int = 1
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.min_rows < 1:
             raise DeclarationError(f"NewData min_rows is {self.min_rows}", remedy="write 1 or more")
 
@@ -35,6 +36,7 @@ class Schedule:
     cron: str
 
     def __post_init__(self) -> None:
+        check_fields(self)
         fields = self.cron.split()
         if len(fields) != 5 or not all(map(_is_cron_field, fields, _CRON_RANGES)):
             raise DeclarationError(
@@ -62,6 +64,7 @@ class Drift:
     joint: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_some_time("Drift window", self.window)
         check_share("Drift alpha", self.alpha)
         check_share("Drift weight", self.weight)
@@ -71,8 +74,6 @@ class Drift:
             raise DeclarationError("Drift alpha is 0: nothing would be drift", remedy="write a chance such as 0.01")
         if self.min_rows < 1:
             raise DeclarationError(f"Drift min_rows is {self.min_rows}", remedy="write 1 or more")
-        if self.season not in (None, *SEASONS):
-            raise DeclarationError(f"Drift season is {self.season!r}", remedy='write "day" or "week", or leave it out')
         if self.season is not None and SEASONS[self.season] % parse_duration(self.window):
             raise DeclarationError(
                 f"Drift season is a {self.season}, which is no whole number of windows of {self.window}",
@@ -97,6 +98,7 @@ class Decay:
     min_rows: int = field(default=100, kw_only=True)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.metric is not None and self.metric not in METRICS:
             raise DeclarationError(
                 f"Decay names the metric {self.metric!r}, which does not exist", remedy=one_of(METRICS)
@@ -137,20 +139,12 @@ class Governor:
     breaker: int = field(default=3, kw_only=True)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_duration("Governor cooldown", self.cooldown)
         for what, value in (("per_week", self.per_week), ("breaker", self.breaker)):
             if value < 1:
                 raise DeclarationError(f"Governor {what} is {value}", remedy="write 1 or more")
         check_share("Governor worth", self.worth)
-        if self.approval not in ("suspect", "always", "never"):
-            raise DeclarationError(
-                f"Governor approval is {self.approval!r}", remedy="choose one of suspect, always, never"
-            )
-        if self.backtest not in ("unasked", "always", "never"):
-            raise DeclarationError(
-                f"Governor backtest is {self.backtest!r}", remedy="choose one of unasked, always, never"
-            )
-        object.__setattr__(self, "freeze", check_names("Governor", "freeze", self.freeze))
         _check_freeze(self)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from loopwright.errors import DeclarationError
-from loopwright.policies.checks import check_share
+from loopwright.policies.checks import check_fields, check_share
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,7 @@ class Split:
     test: float = 0.2
 
     def __post_init__(self) -> None:
+        check_fields(self)
         check_share("Split validation", self.validation)
         check_share("Split test", self.test)
         if not self.validation or not self.test:
@@ -41,10 +42,6 @@ class Threshold:
     objective: Literal["f1", "accuracy", "youden"] | float = "f1"
 
     def __post_init__(self) -> None:
-        if isinstance(self.objective, str):
-            if self.objective not in ("f1", "accuracy", "youden"):
-                raise DeclarationError(
-                    f"Threshold objective is {self.objective!r}", remedy="write f1, accuracy, youden, or a probability"
-                )
-        else:
+        check_fields(self)
+        if not isinstance(self.objective, str):
             check_share("Threshold", self.objective)
