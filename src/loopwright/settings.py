@@ -25,6 +25,7 @@ from loopwright.core.price import CoreHour
 from loopwright.errors import SettingsError
 
 FILE = "loopwright.toml"
+DAY = 86_400
 SECRETS = ("token", "endpoint_tokens", "notify")
 """Settings that are shown nowhere."""
 
@@ -54,8 +55,40 @@ class Settings(BaseSettings):
     inference_threads: int = Field(
         0, ge=0, le=1024, description="The threads each of them predicts in; 0 shares the cores out among them."
     )
+    batch_rows: int = Field(1024, ge=1, description="How many rows of one model are predicted together, at most.")
+    max_waiting: int = Field(
+        256, ge=1, description="How many requests may wait for a model; the next is refused with 503."
+    )
+    max_body: int = Field(
+        32 * 1024 * 1024, ge=1024, le=2**31 - 1, description="The largest body of a request, bytes; also unpacked."
+    )
+    max_rows: int = Field(100_000, ge=1, description="How many rows a request may hold.")
+    buffer_rows: int = Field(
+        100_000, ge=1, description="How many answered rows a worker keeps in memory until they are written, at most."
+    )
+    shadow_rows: int = Field(10_000, ge=1, description="How many rows may wait in a worker for shadow variants.")
+    spool_bytes: int = Field(
+        1024 * 1024 * 1024,
+        ge=1,
+        description="How many bytes of captures a worker keeps on disk for a store that is away.",
+    )
+    wait_seconds: float = Field(
+        30.0, gt=0, le=DAY, description="How long a request may wait for its turn at a model; then it gets 504."
+    )
+    drain_seconds: int = Field(
+        30, ge=1, le=DAY, description="How long an inference server that is told to end may take for what is in flight."
+    )
     hang_seconds: float = Field(
-        60.0, gt=0, description="How long a prediction may take: a worker that does not come back is then replaced."
+        60.0,
+        gt=0,
+        le=DAY,
+        description="How long a prediction may take: a worker that does not come back is then replaced.",
+    )
+    idle_seconds: float = Field(
+        75.0, gt=0, le=DAY, description="How long a connection may be idle, or at its headers, until it is closed."
+    )
+    body_seconds: float = Field(
+        30.0, gt=0, le=DAY, description="How long a body, or an answer to a client that is slow, may be on its way."
     )
     grpc_port: int | None = Field(
         None, ge=0, le=65535, description="The port where it speaks gRPC too, with the extra `grpc`; none: it does not."
@@ -83,7 +116,7 @@ class Settings(BaseSettings):
     endpoint_tokens: dict[str, str] = Field(
         {}, description="Tokens that open one endpoint each, by its name; best set in the environment, as JSON."
     )
-    window_seconds: float = Field(60.0, gt=0, description="How long a window of the traffic's summaries is.")
+    window_seconds: float = Field(60.0, gt=0, le=DAY, description="How long a window of the traffic's summaries is.")
     tick_seconds: float = Field(1.0, gt=0, description="How often the platform looks at what is due.")
     lease_seconds: float = Field(30.0, gt=1, description="How long a silent worker keeps its run.")
     notify: tuple[str, ...] | dict[str, str | tuple[str, ...]] = Field(

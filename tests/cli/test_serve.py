@@ -13,6 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from loopwright.cli.main import app
+from loopwright.serving.options import LIMITS, ServerOptions
 from tests.cli.conftest import Command
 
 
@@ -40,6 +42,37 @@ def test_serve_beyond_loopback_wants_a_token(command: Command) -> None:
     said = command("serve", "--host", "0.0.0.0", "--json")
     assert (said.code, said.json["error"]) == (1, "HostingError")
     assert "token" in said.json["message"]
+
+
+def test_serve_takes_what_settings_say_and_options_before_them(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[ServerOptions] = []
+    monkeypatch.setattr("loopwright.cli.serve.run_server", told.append)
+    monkeypatch.setenv("LOOPWRIGHT_MAX_ROWS", "7")
+    monkeypatch.setenv("LOOPWRIGHT_WAIT_SECONDS", "8")
+    given = {name: place for place, name in enumerate(LIMITS, start=2000) if name != "max_rows"}
+    words = [f"--{name.replace('_', '-')}={value}" for name, value in given.items()]
+    words += ["--grpc-port=8499", "--no-allow-pickle", "--project", str(project)]
+    with pytest.raises(SystemExit):
+        app(["serve", *words])
+    assert {name: getattr(told[0], name) for name in LIMITS} == {**given, "max_rows": 7}
+    assert (told[0].grpc_port, told[0].allow_pickle) == (8499, False)
+
+
+def test_a_payload_that_sagemaker_names_gives_way_to_the_option(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[ServerOptions] = []
+    monkeypatch.setattr("loopwright.cli.serve.run_server", told.append)
+    monkeypatch.setenv("SAGEMAKER_MAX_PAYLOAD_IN_MB", "6")
+    for words in ([], ["--max-body", "5000"]):
+        with pytest.raises(SystemExit):
+            app(["serve", "--project", str(project), *words])
+    assert [one.max_body for one in told] == [6 * 1024 * 1024, 5000]
+
+
+@pytest.mark.parametrize("option", ["--idle-seconds=inf", "--max-body=3", "--batch-rows=0", "--drain-seconds=100000"])
+def test_a_limit_that_makes_no_sense_is_refused(command: Command, option: str) -> None:
+    said = command("serve", option, "--json")
+    assert (said.code, said.json["error"]) == (1, "SettingsError")
+    assert option[2:].split("=")[0].replace("-", "_") in said.json["message"]
 
 
 def _ask(url: str, body: dict[str, object], server: subprocess.Popen[bytes]) -> dict[str, list[float]]:

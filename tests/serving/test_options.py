@@ -11,6 +11,7 @@ import pytest
 from loopwright.errors import HostingError
 from loopwright.serving import options
 from loopwright.serving.options import ServerOptions
+from loopwright.settings import Settings
 
 
 @pytest.mark.parametrize(("workers", "threads", "each"), [(1, 0, 8), (3, 0, 2), (16, 0, 1), (4, 5, 5)])
@@ -34,6 +35,8 @@ def test_beyond_loopback_the_server_is_named_for_its_machine(monkeypatch: pytest
         ({"storage_url": "s", "host": "0.0.0.0"}, "listen on 0.0.0.0 with no token"),
         ({"storage_url": "s", "workers": 0}, "must be above 0"),
         ({"storage_url": "s", "threads": -1}, "must be above 0"),
+        ({"storage_url": "s", "max_body": 0}, "must be above 0"),
+        ({"storage_url": "s", "idle_seconds": -1.0}, "must be above 0"),
     ],
 )
 def test_what_cannot_be_is_refused(given: dict[str, Any], said: str) -> None:
@@ -48,3 +51,8 @@ def test_a_network_that_is_trusted_needs_no_token() -> None:
 
 def test_the_spool_has_a_place_of_its_own() -> None:
     assert isinstance(ServerOptions(storage_url="s").spool, Path)
+
+
+@pytest.mark.parametrize("name", options.LIMITS)
+def test_limits_are_settings_with_the_same_defaults(name: str) -> None:
+    assert getattr(Settings(), name) == getattr(ServerOptions(storage_url="s"), name)

@@ -21,6 +21,7 @@ from loopwright.core.codec import to_json
 from loopwright.core.sockets import free_port
 from loopwright.core.tls import check_certificate
 from loopwright.errors import HostingError, StorageError
+from loopwright.serving.options import LIMITS
 from loopwright.settings import Settings
 
 if TYPE_CHECKING:
@@ -151,13 +152,10 @@ class Up:
         command += ["--storage", settings.storage_url(self.platform.root), "--spool", str(home / "spool")]
         command += ["--host", settings.host, "--port", str(settings.inference_port)]
         command += ["--workers", str(settings.inference_workers), "--threads", str(settings.inference_threads)]
-        command += ["--hang", str(settings.hang_seconds)]
+        for name in LIMITS:
+            command += [f"--{name.replace('_', '-')}", str(getattr(settings, name))]
         command += ["--device", settings.inference_device]
-        command += [
-            "--window",
-            str(settings.window_seconds),
-            *(["--trusted-network"] if settings.trusted_network else []),
-        ]
+        command += ["--trusted-network"] if settings.trusted_network else []
         command += [] if settings.allow_pickle else ["--no-pickle"]
         certificate, key = settings.tls_files(self.platform.root)
         check_certificate(certificate, key)

@@ -10,8 +10,9 @@ from cyclopts import Parameter
 
 from loopwright.bootstrap.server import sagemaker_options
 from loopwright.bootstrap.server import serve as run_server
-from loopwright.cli.where import Where
-from loopwright.serving.options import ServerOptions
+from loopwright.cli.server_settings import ServerSettings
+from loopwright.cli.where import Where, given
+from loopwright.serving.options import LIMITS, ServerOptions
 
 
 def serve(
@@ -47,6 +48,7 @@ def serve(
         Parameter(help="When captures go to the store; before the answer where the host freezes after it."),
     ] = "background",
     log: Annotated[Literal["text", "json"], Parameter(help="How the server writes its log.")] = "text",
+    more: ServerSettings = ServerSettings(),  # noqa: B008
     where: Where = Where(),  # noqa: B008
 ) -> int:
     """Serve endpoints from the object store, or one bundle by itself, until SIGTERM. Needs no database, and no project
@@ -62,9 +64,11 @@ def serve(
         inference_workers=workers,
         inference_threads=threads,
         inference_device=device,
+        **more.given,
     )
     certificate, key = settings.tls_files(where.root)
-    said = {"port": settings.inference_port} | sagemaker_options(os.environ) | ({} if port is None else {"port": port})
+    limits = {name: getattr(settings, name) for name in LIMITS} | {"port": settings.inference_port}
+    limits |= sagemaker_options(os.environ) | given({"port": port, "max_body": more.max_body})
     run_server(
         ServerOptions(
             # A bundle by itself writes to no store but one that is named.
@@ -76,10 +80,8 @@ def serve(
             trusted_network=settings.trusted_network,
             workers=settings.inference_workers,
             threads=settings.inference_threads,
-            hang_seconds=settings.hang_seconds,
             device=settings.inference_device,
             spool=spool or where.root / settings.home / "spool",
-            window_seconds=settings.window_seconds,
             server_name=name,
             token=settings.token or None,
             endpoint_tokens=settings.endpoint_tokens,
@@ -89,7 +91,7 @@ def serve(
             allow_pickle=settings.allow_pickle,
             flush=flush,
             log=log,
-            **said,
+            **limits,
         )
     )
     return 0

@@ -17,6 +17,23 @@ from loopwright.core.tls import check_certificate
 from loopwright.errors import HostingError
 from loopwright.serving.logs import LogFormat
 
+LIMITS = (
+    "batch_rows",
+    "max_waiting",
+    "max_body",
+    "max_rows",
+    "buffer_rows",
+    "shadow_rows",
+    "spool_bytes",
+    "wait_seconds",
+    "drain_seconds",
+    "hang_seconds",
+    "idle_seconds",
+    "body_seconds",
+    "window_seconds",
+)
+"""The options that are settings of the same names, and figures."""
+
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -102,13 +119,13 @@ class ServerOptions:
         if (
             self.workers < 1
             or self.threads < 0
-            or self.window_seconds <= 0
             or self.poll_seconds <= 0
             or self.flush_seconds <= 0
-            or min(self.batch_rows, self.max_waiting, self.wait_seconds) <= 0
-            or min(self.drain_seconds, self.hang_seconds, self.idle_seconds, self.body_seconds) <= 0
+            or min(getattr(self, name) for name in LIMITS) <= 0
         ):
-            raise HostingError("the inference server's workers and times must be above 0", remedy="mend the settings")
+            raise HostingError(
+                "the inference server's workers, limits and times must be above 0", remedy="mend the settings"
+            )
 
     @property
     def name(self) -> str:
