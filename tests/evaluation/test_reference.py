@@ -9,6 +9,7 @@ from loopwright.bundle.bins import count_categories, count_numbers
 from loopwright.bundle.outputs import task_signature
 from loopwright.bundle.records import Input, Manifest
 from loopwright.evaluation.reference import BINS, VALUES, make_reference
+from loopwright.statistics.comparison import chi_squared
 
 
 def reference_of(column, kind, without=()):
@@ -42,12 +43,34 @@ def test_the_bins_are_those_that_serving_counts_into():
 
 
 def test_the_commonest_values_have_a_bin_and_the_others_share_one():
-    values = [f"v{place:02}" for place in range(60) for _ in range(100 - place)] + [None]
+    values = [one for place in range(60) for one in [f"v{place:02}"] * 2 * (100 - place)] + [None, None]
     made = reference_of(values, "text")["input.c"]
-    assert len(made.values) == VALUES
-    assert made.counts == tuple(count_categories(made.values, values))
+    assert made.values == tuple(f"v{place:02}" for place in range(VALUES))
+    assert made.counts == tuple(count_categories(made.values, values[1::2]))
     assert made.counts[-1] == sum(100 - place for place in range(50, 60))
     assert made.missing == 1
+
+
+def test_as_many_values_as_have_a_bin_are_counted_in_all_rows():
+    values = [f"v{place:02}" for place in range(VALUES) for _ in range(3)] + [None]
+    made = reference_of(values, "text")["input.c"]
+    assert (set(made.counts[:-1]), made.counts[-1], made.missing) == ({3}, 0, 1)
+
+
+def test_windows_of_a_column_with_many_values_are_found_other_no_more_often_than_stated():
+    """Bins of the values that these same 2,000 rows have most of would call nearly every one of them another."""
+    random = np.random.default_rng(3)
+    names = np.array([f"v{place}" for place in range(1000)])
+    shares = random.dirichlet(np.full(1000, 3.0))
+    found, grown = 0, 0
+    for _ in range(200):
+        reference, window = names[random.choice(1000, (2, 2000), p=shares)]
+        made = reference_of(reference, "text")["input.c"]
+        counts = np.array(count_categories(made.values, window.tolist()))
+        found += chi_squared(np.array(made.counts), counts).p_value < 0.05
+        grown += counts[-1] / 2000 - made.counts[-1] / sum(made.counts) > 0.05
+    assert found <= 200 * 0.05 + 3 * (200 * 0.05 * 0.95) ** 0.5
+    assert grown == 0
 
 
 def test_truth_values_have_the_names_that_serving_gives_them():

@@ -23,7 +23,8 @@ VALUES = 50
 def make_reference(
     manifest: Manifest, rows: pl.DataFrame, outputs: Outputs, *, without: Iterable[str] = ()
 ) -> Reference:
-    """The columns that the model takes and gives, in bins of equal mass or by their `VALUES` commonest values.
+    """The columns that the model takes and gives, in bins of equal mass or by their `VALUES` commonest values; of a
+    column with more than these, half of the rows are counted.
 
     Left out are the columns `without` (redacted ones, whose values must not be kept, and keys, which never repeat),
     dates, which move on by their nature, and matrices of probabilities: the label says what they come to.
@@ -54,12 +55,22 @@ def _numbers(name: str, values: pl.Series) -> ReferenceColumn:
 
 
 def _categories(name: str, values: pl.Series) -> ReferenceColumn:
-    different = values.alias("value").value_counts(name="rows")
-    rows: Counter[str | None] = Counter()
-    for text, count in zip(category_texts(series_values(different["value"])), different["rows"], strict=True):
-        rows[text] += count  # two values may have one text
-    missing = rows.pop(None, 0)
-    ranked = sorted((-count, text) for text, count in rows.items() if text is not None)
+    first = rows = _by_text(values)
+    if len(rows) > VALUES + (None in rows):
+        # What a sample has most of, it has more of than there is: later windows would seem to lack it. So every other
+        # row says which values are told apart, and the rows between them how common those are.
+        first, rows = _by_text(values.gather_every(2)), _by_text(values.gather_every(2, offset=1))
+    ranked = sorted((-count, text) for text, count in first.items() if text is not None)
     known = tuple(sorted(text for _, text in ranked[:VALUES]))
-    counts = (*(rows[text] for text in known), -sum(count for count, _ in ranked[VALUES:]))
-    return ReferenceColumn(name=name, kind="category", counts=counts, values=known, missing=missing)
+    missing = rows.pop(None, 0)
+    counts = tuple(rows[text] for text in known)
+    others = rows.total() - sum(counts)
+    return ReferenceColumn(name=name, kind="category", counts=(*counts, others), values=known, missing=missing)
+
+
+def _by_text(values: pl.Series) -> Counter[str | None]:
+    different = values.alias("value").value_counts(name="rows")
+    found: Counter[str | None] = Counter()
+    for text, count in zip(category_texts(series_values(different["value"])), different["rows"], strict=True):
+        found[text] += count  # two values may have one text
+    return found
