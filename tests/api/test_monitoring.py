@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import threading
 from datetime import timedelta
 
-from loopwright.core.codec import to_plain
+import httpx
+
+from loopwright.api import monitoring
+from loopwright.bootstrap.traffic_drift import traffic_drift
+from loopwright.bundle.records import Reference, ReferenceColumn
+from loopwright.core.codec import to_json, to_plain
 from loopwright.core.decision import Decision, Reason
 from loopwright.declare import Declaration
+from loopwright.errors import RequestError
 from loopwright.monitoring.records import Finding
 from loopwright.monitoring.store import FINDINGS
+from loopwright.monitoring.windows import keep_window, window_of
 from loopwright.state.engine import insert_once
+from loopwright.traffic.summary import ColumnCounts, WindowSummary
+
+HERE = "http://127.0.0.1"
 
 DECLARATIONS = {"demand": Declaration(name="demand", source="a.csv", target="sold")}
 
@@ -107,3 +120,78 @@ def test_a_model_that_is_not_there_cannot_be_silenced(client, run):
     order = {"seconds": 3600, "reason": "a sale"}
     assert client.post("/api/v1/silences", json=order | {"model": "nobody"}).status_code == 404
     assert client.post("/api/v1/silences", json=order | {"model": "*"}).status_code == 201
+
+
+def watch(platform, count, *, moved):
+    """A champion whose test rows had x evenly in four bins, and a window of traffic; with `moved`, all in the last."""
+    reference = Reference(
+        rows=1000,
+        columns=(
+            ReferenceColumn(
+                name="input.x",
+                kind="number",
+                counts=(0, 250, 250, 250, 250, 0),
+                edges=(0.0, 1.0, 2.0, 3.0, 4.0),
+                importance=1.0,
+            ),
+        ),
+    )
+    platform.storage.put("bundles/first/reference.json", to_json(reference))
+    bins = (0, 0, 0, 0, count, 0) if moved else (0, *(count // 4,) * 4, 0)
+    now, length = platform.clock.now(), timedelta(days=1)
+    window = WindowSummary(
+        endpoint="demand",
+        revision=1,
+        variant="champion",
+        version=1,
+        start=now,
+        seconds=60,
+        rows=count,
+        columns={"input.x": ColumnCounts(bins=bins)},
+    )
+    keep_window(platform.storage, window, window_of(now, length), length)
+    platform.clock.sleep(60)
+
+
+def test_drift_of_traffic_is_what_the_command_line_says(client, platform, release, declared):
+    assert client.get("/api/v1/models/nobody/drift").json()["detail"] == "no model is called 'nobody'"
+    assert client.get("/api/v1/models/demand/drift").json()["detail"] == "demand has no champion yet"
+    release("first")
+    watch(platform, 400, moved=True)
+    found = client.get("/api/v1/models/demand/drift")
+    assert (found.status_code, found.json()["exact"], found.json()["rows"]) == (200, False, 400)
+    assert [(one["column"], one["drifted"]) for one in found.json()["columns"]] == [("input.x", True)]
+    assert found.json()["decision"]["passed"] is False
+    assert found.json() == json.loads(to_json(traffic_drift(platform, "demand", since="1d")))
+    nothing = client.get("/api/v1/models/demand/drift?exact=true")
+    assert (nothing.status_code, "was captured since" in nothing.json()["detail"]) == (404, True)
+    for since in ("soon", "0d"):
+        assert client.get("/api/v1/models/demand/drift", params={"since": since}).status_code == 422
+
+
+def test_long_reports_take_turns_and_keep_no_other_answer_waiting(client, declared, monkeypatch):
+    free, together, most = threading.Event(), [], []
+
+    def long(*_, **__):
+        together.append(1)
+        most.append(len(together))
+        free.wait(30)
+        together.pop()
+        raise RequestError("enough")
+
+    monkeypatch.setattr(monitoring, "traffic_drift", long)
+
+    async def ask():
+        transport = httpx.ASGITransport(client.app)
+        async with httpx.AsyncClient(transport=transport, base_url=HERE) as asking:
+            drifts = [asyncio.create_task(asking.get("/api/v1/models/demand/drift?exact=true")) for _ in range(50)]
+            while not most:
+                await asyncio.sleep(0.001)
+            other = await asyncio.wait_for(asking.get("/api/v1/models"), 20)
+            free.set()
+            return other, await asyncio.gather(*drifts)
+
+    other, drifts = asyncio.run(ask())
+    assert other.status_code == 200
+    assert {one.status_code for one in drifts} == {422}
+    assert max(most) == 1

@@ -13,10 +13,9 @@ from loopwright.api.asking import Here, Limit, Name, Offset, Page
 from loopwright.bootstrap.health import model_health
 from loopwright.bootstrap.known import known, known_models
 from loopwright.bootstrap.platform import Platform
-from loopwright.core.codec import from_plain
+from loopwright.bootstrap.traffic_drift import declared_drift
 from loopwright.monitoring.page import to_html
 from loopwright.monitoring.report import HealthReport
-from loopwright.policies.retraining import Drift
 from loopwright.registry.records import ModelVersion
 from loopwright.rollout.records import Rollout
 from loopwright.runs.records import Run
@@ -95,9 +94,7 @@ def get_health_page(model: Name, platform: Here, days: Days = 7.0) -> HTMLRespon
 
 def _health(platform: Platform, model: str, days: float) -> HealthReport:
     since = platform.clock.now() - timedelta(days=days)
-    declared = next((one for one in platform.declared if one.name == model), None)
-    drift = from_plain(declared.declaration["drift"], Drift) if declared else None
-    return model_health(platform, model, since, drift=drift)
+    return model_health(platform, model, since, drift=declared_drift(platform, model))
 
 
 def _state(platform: Platform, name: str) -> ModelState:

@@ -5,15 +5,19 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated
 
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, Field
 
 from loopwright.api.asking import Here, Limit, Name, OfModel, Order
 from loopwright.bootstrap.known import known
 from loopwright.bootstrap.performance import live_performance
+from loopwright.bootstrap.traffic_drift import traffic_drift
 from loopwright.errors import NotFoundError
 from loopwright.monitoring.records import (
     Alert,
+    DriftReport,
     Finding,
     FindingKind,
     PerformanceReport,
@@ -23,6 +27,10 @@ from loopwright.monitoring.records import (
 )
 
 router = APIRouter(tags=["monitoring"])
+
+
+LONG = CapacityLimiter(1)
+"""For what takes memory and seconds: one at a time, in a thread beside those that all other answers share."""
 
 
 class SilenceOrder(Order):
@@ -119,3 +127,18 @@ def get_performance(
     if not platform.registry.versions(model):
         raise NotFoundError(f"no model {model} has a version", remedy="/api/v1/models lists them")
     return live_performance(platform, model, since=since, window=window, as_of=as_of)
+
+
+@router.get("/models/{model}/drift")
+async def get_drift(
+    model: Name,
+    platform: Here,
+    since: Annotated[str, Query(description="How far to look back, such as 12h, 7d or 4w.")] = "1d",
+    exact: Annotated[bool, Query(description="Captured rows one by one, not their counts: takes seconds.")] = False,
+) -> DriftReport:
+    """How far the champion's traffic is from the rows that it was tested on."""
+
+    def look() -> DriftReport:
+        return traffic_drift(platform, known(platform, model), since=since, exact=exact)
+
+    return await run_sync(look, limiter=LONG if exact else None)

@@ -57,15 +57,15 @@ def drift_of_files(
     )
 
 
-def drift_of_captures(platform: Platform, declaration: Declaration, since: datetime) -> DriftReport:
+def drift_of_captures(platform: Platform, model: str, drift: Drift, since: datetime) -> DriftReport:
     """The champion's captured requests since then against its test rows. Raises `NotFoundError`."""
-    champion = _champion(platform, declaration.name)
+    champion = _champion(platform, model)
     now = _captured(platform, champion, since, platform.clock.now())
     was, weights = evaluation_rows(platform, champion), _importance(platform, champion)
     return report_rows(
-        compare_rows(was, now, declaration.drift, weights),
+        compare_rows(was, now, drift, weights),
         _joint(was, now, weights),
-        declaration.drift,
+        drift,
         reference=f"the {was.height:,} test rows of version {champion.number}",
         current=f"{now.height:,} captured rows since {since:%Y-%m-%d %H:%M}",
         rows=now.height,
@@ -73,13 +73,12 @@ def drift_of_captures(platform: Platform, declaration: Declaration, since: datet
     )
 
 
-def drift_of_counts(platform: Platform, declaration: Declaration, since: datetime) -> DriftReport:
+def drift_of_counts(platform: Platform, model: str, drift: Drift, since: datetime) -> DriftReport:
     """The champion's windows since then, as they were counted, against its reference: quick, whatever the traffic was.
 
     Raises `NotFoundError` where no window was looked at.
     """
-    champion, drift = _champion(platform, declaration.name), declaration.drift
-    length = parse_duration(drift.window)
+    champion, length = _champion(platform, model), parse_duration(drift.window)
     windows = kept_between(platform.storage, champion.model, champion.number, since, platform.clock.now(), length)
     merged = merge(windows)
     if merged is None:

@@ -8,11 +8,12 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from loopwright.bootstrap.drift import drift_of_captures, drift_of_counts, drift_of_files
+from loopwright.bootstrap.drift import drift_of_files
 from loopwright.bootstrap.health import model_health
 from loopwright.bootstrap.known import known_here
 from loopwright.bootstrap.outcomes import tell_outcomes
 from loopwright.bootstrap.platform import Platform
+from loopwright.bootstrap.traffic_drift import traffic_drift
 from loopwright.cli.alerts import ack, alerts, lift, notices, silence, silences
 from loopwright.cli.output import Common, answer, say, table, write_text
 from loopwright.cli.performance import performance
@@ -156,8 +157,8 @@ def drift(
         how = platform.project.model(model).declaration.drift if model is not None else Drift()
         found = drift_of_files(reference, current, how)
     else:
-        declared, start = platform.project.model(model).declaration, _back(platform, since)
-        found = (drift_of_captures if exact else drift_of_counts)(platform, declared, start)
+        declared = platform.project.model(model).declaration
+        found = traffic_drift(platform, declared.name, since=since, exact=exact, drift=declared.drift)
     if common.json:
         answer(to_plain(found))
     else:
