@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 
 from loopwright.core.clock import parse_duration
 from loopwright.core.digest import digest_record
-from loopwright.core.ids import NAME
+from loopwright.core.ids import NAME, STAGING
 from loopwright.errors import DeclarationError
 from loopwright.policies.alerts import Alerts
 from loopwright.policies.checks import as_tuple, check_duration, check_fields, check_kind, check_share, one_of
@@ -20,10 +20,6 @@ from loopwright.policies.training import Split, Threshold
 
 F = TypeVar("F", bound=Callable[..., Any])
 W = TypeVar("W", Drift, Decay)
-
-
-STAGING = "-staging"
-"""What a model's name becomes its staging endpoint's with."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

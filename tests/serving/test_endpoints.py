@@ -292,6 +292,15 @@ def test_no_copy_goes_before_all_endpoints_are_known(project: Any, away: Away, f
     assert copies(tmp_path) == before
 
 
+def test_who_names_no_endpoint_means_the_only_one_whose_staging_does_not_count(project: Any, follow: Any) -> None:
+    project.release(project.bundle(), endpoint="demand-staging")
+    assert follow().only.revision.endpoint == "demand-staging"
+    project.release(project.bundle())
+    assert follow().only.revision.endpoint == "demand"
+    project.release(project.bundle(), endpoint="other")
+    assert follow().only is None
+
+
 def first_digest(project: Any) -> str:
     revision = decode_revision(project.storage.get(revision_key("demand", 1)))
     return revision.variants[0].bundle_digest[:16]

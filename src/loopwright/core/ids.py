@@ -11,6 +11,9 @@ from loopwright.core.digest import digest_bytes
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 """What a model's or an endpoint's name looks like: a DNS label, so that every host accepts it."""
 
+STAGING = "-staging"
+"""What a model's name becomes its staging endpoint's with."""
+
 
 def new_id(prefix: str, at: datetime) -> str:
     """A fresh id such as `run-20260102-030405-9f3a1c`: its kind, the UTC second it was made, and 24 random bits."""

@@ -13,7 +13,7 @@ from loopwright.bundle.records import SAMPLE
 from loopwright.core.clock import Clock
 from loopwright.core.codec import from_json
 from loopwright.core.decision import Decision, Reason, decide
-from loopwright.declare import STAGING
+from loopwright.core.ids import STAGING
 from loopwright.errors import HostingError
 from loopwright.ports.hosting import Hosting
 from loopwright.ports.storage import Storage

@@ -84,8 +84,8 @@ class Dataplane:
         """
         live = self._endpoints.live
         if name is None:
-            if len(live) == 1:
-                return next(iter(live.values()))
+            if (only := self._endpoints.only) is not None:
+                return only
             raise NotFoundError(
                 f"this server serves {len(live)} endpoints, and the request names none",
                 remedy="name it in the header X-Loopwright-Endpoint, or post to /endpoints/<name>/invocations",

@@ -249,8 +249,8 @@ class Doors:
             case ["", "endpoints", name, *_] | ["", "v2", "models", name, *_]:
                 return name
             case ["", "invocations"]:
-                live = self._endpoints.live
-                return headers.get("x-loopwright-endpoint") or (next(iter(live)) if len(live) == 1 else None)
+                only = self._endpoints.only
+                return headers.get("x-loopwright-endpoint") or (only.revision.endpoint if only else None)
         return None
 
     def _model_page(self, parts: list[str]) -> Callable[[], Reply] | None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from loopwright.bundle.records import Signature
-from loopwright.core.ids import NAME
+from loopwright.core.ids import NAME, STAGING
 from loopwright.errors import LoopwrightError, NotFoundError, StorageError
 from loopwright.ports.predictor import Columns
 from loopwright.ports.storage import Storage
@@ -110,10 +110,12 @@ class Endpoints:
     """Follows the revisions of the endpoints `names` (of every endpoint, if None).
 
     `live` and `faults` are replaced, never changed, so that requests read them without a lock. One thread may `look`.
+    `only` is the endpoint of who names none: where there is one, a staging endpoint beside it not counted.
     """
 
     def __init__(self, storage: Storage, shelf: Shelf, names: Sequence[str] | None) -> None:
         self.live: dict[str, LiveEndpoint] = {}
+        self.only: LiveEndpoint | None = None
         self.faults: dict[str, str] = {}
         self._storage = storage
         self._shelf = shelf
@@ -225,6 +227,7 @@ class Endpoints:
         name = live.revision.endpoint
         former = self.live.get(name)
         self.live = {**self.live, name: live}
+        self.only = _only(self.live)
         self._fault(name, None)
         log.info("%s: revision %d is in force", name, live.revision.number)
         self._previous[name] = _digests(former.revision) if former else self._before(live.revision)
@@ -264,6 +267,13 @@ class Endpoints:
             return self._storage.get(revision_key(name, number))
         except NotFoundError:
             return None
+
+
+def _only(live: Mapping[str, LiveEndpoint]) -> LiveEndpoint | None:
+    found = list(live.values())
+    if len(found) > 1:
+        found = [one for name, one in live.items() if not name.endswith(STAGING)]
+    return found[0] if len(found) == 1 else None
 
 
 def _digests(revision: EndpointRevision) -> set[str]:
