@@ -72,6 +72,14 @@ def test_too_little_is_not_judged_and_says_what_is_missing(found, reference, sai
     assert said in verdict.decision.because()
 
 
+@pytest.mark.parametrize(("come", "judged"), [(None, False), (0.79, False), (0.8, True), (1.0, True)])
+def test_a_window_of_which_no_more_labels_will_come_is_judged_by_those_that_have(come, judged):
+    verdict = judge_performance(Decay(), "roc_auc", window(0.5, outcomes=300), REFERENCE, come=come)
+    assert (verdict.judged, verdict.decision.passed) == (judged, not judged)
+    if judged:
+        assert f"30% of 1,000 labels have come, and {come:.0%} of those that ever" in verdict.decision.because()
+
+
 def test_a_reference_of_zero_has_a_margin_of_nothing():
     zero = Estimate(value=0.0, low=-0.1, high=0.1)
     assert not judge_performance(Decay(), "r2", window(-0.9, 0.1, metric="r2"), zero).decision.passed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -77,7 +78,7 @@ def day(storage, clock) -> Callable[..., list[Outcome]]:
     def pass_by(*, noise: float = 1.0, rows: int = 400, version: int = 1) -> list[Outcome]:
         start = window_of(clock.now(), DAY)
         number = days[0] = days[0] + 1
-        at = [start + timedelta(seconds=60 + place * 200) for place in range(rows)]
+        at = [start + timedelta(seconds=36_000 + place * 100) for place in range(rows)]
         ids = [f"d{number}-{place}" for place in range(rows)]
         table = pa.table(
             {
@@ -156,6 +157,39 @@ def test_labels_that_never_come_leave_days_unjudged_and_later_ones_judged(
     record_outcomes(storage, outcomes, clock.now())
     (finding,) = watch(monitors, tmp_path)
     assert finding.window_start == window_of(outcomes[0].at, DAY) - DAY
+
+
+def test_days_of_which_a_sample_is_ever_labelled_are_judged_once_labels_have_stopped_coming(
+    live, day, monitors, storage, clock, tmp_path
+):
+    live("first")
+    found, days = [], 33
+    for _ in range(days):
+        record_outcomes(storage, day()[::3], clock.now())
+        found.append(watch(monitors, tmp_path))
+    assert not any(found[:29])
+    first = next(some for some in found if some)
+    assert len(first) >= 28  # all the days that waited
+    assert all(one.passed and one.rows == 400 for one in first)
+    reason = first[0].decision.because()
+    assert "34% of 400 labels have come, and 100% of those that ever come do by this age" in reason
+    assert len([one for some in found for one in some]) >= days - 2
+
+
+def test_labels_of_which_most_come_late_are_waited_for(live, day, monitors, storage, clock, tmp_path):
+    live("first")
+    waiting, found = [], []
+    for _ in range(36):
+        outcomes = day()
+        now = clock.now()
+        record_outcomes(storage, outcomes[::3], now)
+        waiting.append(outcomes)
+        if len(waiting) > 5:
+            late = waiting.pop(0)
+            record_outcomes(storage, [replace(one, at=now) for one in late if one not in late[::3]], now)
+        found += watch(monitors, tmp_path)
+    assert found
+    assert all("100% of 400 labels have come" in one.decision.because() for one in found)
 
 
 def test_without_an_evaluation_there_is_nothing_to_hold_a_day_against(live, day, monitors, storage, clock, tmp_path):

@@ -19,14 +19,18 @@ BORROWED = 0.2
 _BOUNDS_AT = 1.959964
 
 
-def judge_performance(decay: Decay, metric: str, window: Performance, reference: Estimate | None) -> Verdict:
+def judge_performance(
+    decay: Decay, metric: str, window: Performance, reference: Estimate | None, *, come: float | None = None
+) -> Verdict:
     """Whether the window's `metric` is surely worse than `reference`, the test rows', by more than the margin.
 
     The figure is the corrected one. Both intervals count: the difference of two independent figures has the standard
     error sqrt(a^2 + b^2), and the window fails where the difference less its normal quantile at `confidence` exceeds
     the margin (a one-sided z test at its null boundary: Lehmann & Romano, "Testing Statistical Hypotheses", 2005, 3.4).
+    `come` is which share of the labels that ever come has by the window's age, None where that is not known: a window
+    that lacks labels is judged all the same where hardly any more will come.
     """
-    short = _too_little(decay, metric, window, reference)
+    short = _too_little(decay, metric, window, reference, come)
     if short is not None:
         return Verdict(judged=False, decision=decide([short]))
     assert reference is not None
@@ -46,12 +50,17 @@ def judge_performance(decay: Decay, metric: str, window: Performance, reference:
         "outcomes": float(window.outcomes),
     }
     text = f"{metric} is {now.value:.4g} ({_bounds(now)}), on the test rows it was {reference.value:.4g}"
-    come = f"{window.coverage:.0%} of {window.predictions:,} labels have come"
+    said_of_labels = f"{window.coverage:.0%} of {window.predictions:,} labels have come"
+    if come is not None and window.coverage < decay.coverage:
+        said_of_labels += f", and {come:.0%} of those that ever come do by this age: it is judged by them"
+        figures["come"] = come
     if surely > margin:
-        said = f"{text}: worse by {worse:.2g}, surely ({decay.confidence:.0%}) by more than {margin:.2g}; {come}"
+        said = (
+            f"{text}: worse by {worse:.2g}, surely ({decay.confidence:.0%}) by more than {margin:.2g}; {said_of_labels}"
+        )
         reason = Reason(rule="decay", finding="fail", text=said, figures=figures)
     else:
-        said = f"{text}; {decay.margin:.0%} worse would be too much; {come}"
+        said = f"{text}; {decay.margin:.0%} worse would be too much; {said_of_labels}"
         reason = Reason(rule="decay", finding="pass", text=said, figures=figures)
     return Verdict(judged=True, decision=decide([reason]))
 
@@ -72,9 +81,11 @@ def run_length(decay: Decay, rows: int) -> float:
     return max(rows, decay.min_rows) / (1 - decay.confidence)
 
 
-def _too_little(decay: Decay, metric: str, window: Performance, reference: Estimate | None) -> Reason | None:
+def _too_little(
+    decay: Decay, metric: str, window: Performance, reference: Estimate | None, come: float | None
+) -> Reason | None:
     share = f"{window.coverage:.0%} of {window.predictions:,} labels have come"
-    if window.coverage < decay.coverage:
+    if max(window.coverage, come or 0.0) < decay.coverage:
         text = f"{share}, less than {decay.coverage:.0%}: the window waits"
     elif window.outcomes < decay.min_rows:
         text = f"{window.outcomes:,} labels have come, fewer than {decay.min_rows:,}: the window is not judged"

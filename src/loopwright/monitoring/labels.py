@@ -5,8 +5,10 @@ Polars is imported here, so the worker calls it and not the doors.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from loopwright.monitoring.records import Finding, Performance
 from loopwright.monitoring.rules import Verdict
 from loopwright.monitoring.service import Monitors
 from loopwright.monitoring.windows import last_closed, window_of
+from loopwright.outcomes.lag import share_come
 from loopwright.outcomes.ledger import outcome_batches, read_ledger
 from loopwright.outcomes.losses import row_losses
 from loopwright.outcomes.measured import measure_rows
@@ -33,6 +36,10 @@ from loopwright.statistics.streaming import EDetector, Usual, usual_losses
 WATCH = "performance"
 WINDOWS = 30
 """How many windows back labels are waited for, beyond the model's `label_delay`."""
+
+WATCHED = timedelta(days=30)
+"""How long predictions must have been watched, beyond `label_delay`, for it to be said that labels have stopped coming;
+with short windows as long as they are waited for."""
 
 
 def watch_performance(monitors: Monitors, declaration: Declaration, *, scratch: Path) -> list[Finding]:
@@ -58,7 +65,9 @@ def watch_performance(monitors: Monitors, declaration: Declaration, *, scratch: 
     if batches and memory.get("news") != news:
         metric = decay.metric or declaration.gate.metric
         gauge = gauge_of(monitors.storage, monitors.registry, model, champion.number, metric, estimates=False)
-        found, memory = _look(monitors, champion, decay, gauge, memory, since, until, scratch)
+        wait = min(WINDOWS * length, WATCHED) + parse_duration(declaration.label_delay)
+        come = cache(lambda: _come(monitors, model, horizon - length, until, wait, scratch))
+        found, memory = _look(monitors, champion, decay, gauge, memory, since, until, scratch, come)
     monitors.remember(model, WATCH, now, memory | {"news": news})
     return found
 
@@ -72,6 +81,7 @@ def _look(
     since: datetime,
     until: datetime,
     scratch: Path,
+    come: Callable[[], Callable[[timedelta], float] | None],
 ) -> tuple[list[Finding], dict[str, Any]]:
     length = parse_duration(decay.window)
     judged = {one for one in memory.get("judged", ()) if one >= since.isoformat()}
@@ -83,6 +93,10 @@ def _look(
             continue
         window = measure(gauge, champion.number, part, start, start + length)
         verdict = judge_performance(decay, gauge.metric, window, gauge.reference)
+        lacking = window.coverage < decay.coverage and window.outcomes >= decay.min_rows
+        if lacking and (by_age := come()) is not None:
+            age = monitors.clock.now() - window.end
+            verdict = judge_performance(decay, gauge.metric, window, gauge.reference, come=by_age(age))
         if not verdict.judged:
             continue
         verdict, memory = _with_losses(decay, gauge, memory, part, window, verdict)
@@ -91,6 +105,14 @@ def _look(
         if monitors.keep(finding):
             found.append(finding)
     return found, memory | {"judged": sorted(judged)}
+
+
+def _come(
+    monitors: Monitors, model: str, since: datetime, until: datetime, watched: timedelta, scratch: Path
+) -> Callable[[timedelta], float] | None:
+    """Of the labels that ever come, what share has by an age: whichever version the prediction was."""
+    frames = read_ledger(monitors.storage, model, since, until, scratch=scratch).values()
+    return share_come(frames, monitors.clock.now(), watched)
 
 
 def _starts(since: datetime, until: datetime, length: timedelta) -> list[datetime]:
