@@ -66,10 +66,14 @@ def test_what_is_written_is_kept_where_a_store_is_named_and_forgotten_elsewhere(
         storage.put("status/a", b"1")
         assert storage.create("status/b", b"2")
         storage.upload("predictions/c", file)
+        moved = tmp_path / "moved"
+        moved.write_bytes(b"more rows")
+        storage.move("predictions/d", moved)
+        assert not moved.exists()
         storage.delete("status/a")
         (endpoint,) = live(storage, tmp_path).values()
         assert endpoint.revision.capture.share == share
-    assert sorted(kept.list("")) == ["predictions/c", "status/b"]
+    assert sorted(kept.list("")) == ["predictions/c", "predictions/d", "status/b"]
     with pytest.raises(NotFoundError):
         BundleStorage(bundle, kept=kept).get("status/b")
 

@@ -16,10 +16,10 @@ class Sulking(MemoryStorage):
 
     away = True
 
-    def upload(self, key: str, path: Path) -> None:
+    def move(self, key: str, path: Path) -> None:
         if self.away:
             raise StorageError("the store is away")
-        super().upload(key, path)
+        super().move(key, path)
 
 
 def test_what_the_store_refuses_stays_until_it_is_taken(tmp_path: Path) -> None:

@@ -37,6 +37,8 @@ JSON = st.recursive(
             [datetime.fromisoformat("2026-01-02T02:04:05"), None],
         ),
         ("number", np.array([1, 2]), [1.0, 2.0]),
+        ("number", np.array([1.5, 1e200, -1e200]), [1.5, 1e200, -1e200]),
+        ("number", np.array([1.5, np.inf, np.nan]), [1.5, None, None]),
         ("date", np.array(["2026-01-02", "NaT"], dtype="M8[s]"), [date(2026, 1, 2), None]),
     ],
 )

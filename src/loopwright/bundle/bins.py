@@ -6,13 +6,13 @@ Numbers: bin i holds `edges[i - 1] <= value < edges[i]`, the first and the last 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from loopwright.bundle.records import ReferenceColumn
-
 
 MANY = 32
 """From so many values for each edge on it is faster to hold all of them against each edge than to look for the place of
@@ -27,14 +27,15 @@ def count_numbers(edges: Sequence[float], values: NDArray[np.float64]) -> NDArra
         return np.bincount(places, minlength=len(edges) + 1).astype(np.int64)
     values = np.ascontiguousarray(values)
     reached = [np.count_nonzero(values >= edge) for edge in edges]
-    return -np.diff(np.array([np.count_nonzero(values == values), *reached, 0], dtype=np.int64))
+    counts: NDArray[np.int64] = -np.diff(np.array([np.count_nonzero(values == values), *reached, 0]))
+    return counts
 
 
 def count_categories(known: Sequence[str], texts: Sequence[str | None]) -> NDArray[np.int64]:
     """`len(known) + 1` counts of `texts`, the last for what is not known; None is counted nowhere."""
-    place = {text: number for number, text in enumerate(known)}
-    places = [place.get(text, len(known)) for text in texts if text is not None]
-    return np.bincount(np.array(places, dtype=np.int64), minlength=len(known) + 1).astype(np.int64)
+    found = Counter(texts)
+    found.pop(None, None)
+    return np.array([*(found.pop(text, 0) for text in known), sum(found.values())], dtype=np.int64)
 
 
 def width(column: ReferenceColumn) -> int:

@@ -30,6 +30,9 @@ class Storage(Protocol):
     def upload(self, key: str, path: Path) -> None:
         """Write a file's content as the object, streaming."""
 
+    def move(self, key: str, path: Path) -> None:
+        """As `upload`, and the file is gone then: where the store is local it only changes its name."""
+
     def fetch(self, key: str, folder: Path) -> Path:
         """The object as a local file: the stored file itself where the store is local, else a copy below `folder`.
 

@@ -99,6 +99,12 @@ class BundleStorage:
         if self._kept is not None:
             self._kept.upload(key, path)
 
+    def move(self, key: str, path: Path) -> None:
+        if self._kept is not None:
+            self._kept.move(key, path)
+        else:
+            path.unlink()
+
     def _path(self, key: str) -> Path:
         found = self._files.get(key)
         if found is None:

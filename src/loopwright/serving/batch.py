@@ -115,7 +115,7 @@ def _gathered(live: LiveVariant, records: Sequence[Served], long: bool) -> Batch
         counts=counts,
         latencies=np.array([one.latency_ms for one in records]),
         keys=_keys(live, records, blocks),
-        columns=_long_columns(live, records) if long else _columns(live, records, counts, blocks),
+        columns=_columns(live, records, counts, blocks, long),
         outputs={name: np.concatenate([one.outputs[name] for one in records]) for name in records[0].outputs},
         weight=sum(one.weight for one in records),
         units=_units(live, records) if shared else (),
@@ -171,18 +171,16 @@ def _keys_of(record: Served, own: str | None, sticky: str | None) -> Sequence[st
     return [None] * record.rows if found is None else [key_text(value) for value in found]
 
 
-def _long_columns(live: LiveVariant, records: Sequence[Served]) -> dict[str, Values]:
-    return {name: gathered([(one.columns.get(name), one.rows) for one in records]) for name in live.model.names}
-
-
 def _columns(
-    live: LiveVariant, records: Sequence[Served], counts: NDArray[np.int64], blocks: bool
+    live: LiveVariant, records: Sequence[Served], counts: NDArray[np.int64], blocks: bool, long: bool
 ) -> dict[str, Values]:
     """All inputs in one walk over the records. None (NaN in a column of numbers) where a request has no such column."""
     numbers = [one.name for one in live.model.inputs if one.kind == "number"]
     others = [one.name for one in live.model.inputs if one.kind != "number"]
     if blocks and not others:
         return _blocks(records, live.model.names)
+    if long:
+        return {name: gathered([(one.columns.get(name), one.rows) for one in records]) for name in live.model.names}
     try:
         flat = _flat(records, numbers, np.float64)
     except (TypeError, ValueError, OverflowError):
@@ -208,7 +206,9 @@ def _blocks(records: Sequence[Served], names: tuple[str, ...]) -> dict[str, Valu
     except (TypeError, ValueError, OverflowError):
         flat = _numeric(np.fromiter(chain.from_iterable(runs), np.object_))
     columns = flat.reshape(-1, len(names)).T
-    return dict(zip(names, columns if flat.dtype != np.object_ else columns.tolist(), strict=True))
+    if flat.dtype == np.object_:
+        return dict(zip(names, columns.tolist(), strict=True))
+    return dict(zip(names, np.ascontiguousarray(columns), strict=True))  # each is gone through several times
 
 
 def _vector(values: Values) -> NDArray[np.float64]:

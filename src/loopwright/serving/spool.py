@@ -66,8 +66,7 @@ class Spool:
         try:
             for path in _objects(self._own):
                 size = path.stat().st_size
-                self._storage.upload(path.relative_to(self._own).as_posix(), path)
-                path.unlink()
+                self._storage.move(path.relative_to(self._own).as_posix(), path)
                 self._sent += size
                 self._since.pop(path, None)
         except (LoopwrightError, OSError) as error:
@@ -105,8 +104,7 @@ class Spool:
     def _send_left(self, folder: Path) -> None:
         try:
             for path in _objects(folder):
-                self._storage.upload(path.relative_to(folder).as_posix(), path)
-                path.unlink()
+                self._storage.move(path.relative_to(folder).as_posix(), path)
             shutil.rmtree(folder, ignore_errors=True)
         except (LoopwrightError, OSError) as error:
             log.warning("what is left in %s waits: %s", folder, error)

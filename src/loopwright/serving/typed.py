@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import chain
-from typing import Any
+from math import isfinite
+from typing import Any, TypeGuard
 
 import numpy as np
 import pyarrow as pa
@@ -36,8 +37,8 @@ def gathered(parts: Sequence[tuple[Values | None, int]]) -> Values:
 
 
 def as_numbers(values: Values) -> NDArray[np.float64]:
-    """NaN where missing."""
-    return _kept(numbers, values, np.float64)
+    """NaN where missing. Where nothing is, and all are numbers, it is the very array that came."""
+    return values if _all_finite(values) else _kept(numbers, values, np.float64)
 
 
 def as_texts(values: Values) -> list[str | None]:
@@ -60,7 +61,9 @@ def as_arrow(kind: InputKind, values: Values) -> pa.Array:
         return pa.array(_kept(moments, values, np.dtype("M8[us]"))).cast(ARROW[kind], safe=False)
     if kind == "integer" and isinstance(values, list) and set(map(type, values)) <= {int, type(None)}:
         return _exact_integers(values)
-    array = _kept(booleans if kind == "boolean" else numbers, values, np.float64)
+    array = _kept(booleans, values, np.float64) if kind == "boolean" else as_numbers(values)
+    if kind == "number" and _all_finite(array):
+        return pa.array(array)
     missing = np.isnan(array)
     if kind == "number":
         return pa.array(array, mask=missing)
@@ -68,6 +71,14 @@ def as_arrow(kind: InputKind, values: Values) -> pa.Array:
         missing |= (array != np.floor(array)) | (np.abs(array) >= 2.0**63)
     filled = np.where(missing, 0, array)
     return pa.array(filled.astype(np.bool_ if kind == "boolean" else np.int64), mask=missing)
+
+
+def _all_finite(values: Values) -> TypeGuard[NDArray[np.float64]]:
+    """By their squares' sum: no look at each, and at worst it says no of numbers beyond 1e154."""
+    if not isinstance(values, np.ndarray) or values.dtype != np.float64 or values.ndim != 1:
+        return False
+    with np.errstate(over="ignore"):
+        return isfinite(values.dot(values))
 
 
 def _as_list(values: Values | None, rows: int) -> list[Any]:

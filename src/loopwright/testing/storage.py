@@ -44,6 +44,10 @@ class MemoryStorage:
             raise NotFoundError(f"{path} cannot be stored as {key!r}: there is no such file")
         self.put(key, path.read_bytes())
 
+    def move(self, key: str, path: Path) -> None:
+        self.upload(key, path)
+        path.unlink()
+
     def fetch(self, key: str, folder: Path) -> Path:
         target = folder / _sound(key)
         if not target.is_file():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import textwrap
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 
 import boto3
 import pytest
@@ -95,6 +97,19 @@ def test_a_local_object_is_fetched_as_the_stored_file_itself(tmp_path):
     storage.put("a/b", b"1")
     assert storage.fetch("a/b", tmp_path / "elsewhere") == tmp_path / "store/a/b"
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_file_on_another_disk_is_moved_all_the_same(tmp_path, monkeypatch):
+    storage, file = open_storage(str(tmp_path / "store")), tmp_path / "file.bin"
+    file.write_bytes(b"rows")
+
+    def elsewhere(*_):
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    monkeypatch.setattr(Path, "replace", elsewhere)
+    storage.move("data/file.bin", file)
+    assert storage.get("data/file.bin") == b"rows"
+    assert not file.exists()
 
 
 def test_what_a_killed_writer_left_is_not_listed(tmp_path):

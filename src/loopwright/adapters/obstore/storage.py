@@ -82,6 +82,11 @@ class ObjectStorage:
         with _refusals(key, "written"):
             self._store.put(_sound(key), path, chunk_size=_SMALL)
 
+    def move(self, key: str, path: Path) -> None:
+        if self._root is None or not _renamed(path, self._root / _sound(key)):
+            self.upload(key, path)
+            path.unlink()
+
     def fetch(self, key: str, folder: Path) -> Path:
         target = (self._root or folder) / _sound(key)
         if target.is_file():
@@ -166,6 +171,16 @@ _REMEDIES = {
     errno.EINVAL: "a key is made of names parted by single slashes, without '.' or '..'",
     None: "check that the store answers, and the settings that name it",
 }
+
+
+def _renamed(path: Path, target: Path) -> bool:
+    """Whether that could be done: not to another disk, say. An upload tells what is amiss."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(target)
+    except OSError:
+        return False
+    return True
 
 
 @contextmanager

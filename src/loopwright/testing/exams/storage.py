@@ -121,6 +121,20 @@ class StorageExam:
             storage.upload("data/none.bin", tmp_path / "none.bin")
         assert list(storage.list("")) == []
 
+    @pytest.mark.parametrize("size", [0, 10, 9_000_000])
+    def test_moves_a_file_to_where_another_object_was(self, storage: Storage, tmp_path: Path, size: int) -> None:
+        file, data = tmp_path / "file.bin", b"0123456789" * (size // 10)
+        file.write_bytes(data)
+        storage.put("data/file.bin", b"old")
+        storage.move("data/file.bin", file)
+        assert storage.get("data/file.bin") == data
+        assert not file.exists()
+
+    def test_moving_a_file_that_is_not_there_leaves_nothing(self, storage: Storage, tmp_path: Path) -> None:
+        with pytest.raises(NotFoundError, match=r"none\.bin"):
+            storage.move("data/none.bin", tmp_path / "none.bin")
+        assert list(storage.list("")) == []
+
     def test_fetches_an_object_as_a_file_once(self, storage: Storage, tmp_path: Path) -> None:
         storage.put("bundles/x/model.bin", b"weights" * 2_000_000)
         file = storage.fetch("bundles/x/model.bin", tmp_path / "fetched")
