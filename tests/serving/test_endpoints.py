@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -262,6 +263,14 @@ def test_copies_of_bundles_stay_on_disk_while_a_rollback_may_need_them(
     one.look()
     assert len(copies(tmp_path)) == 3
     assert not {*copies(tmp_path)} & {*digests}
+
+
+def test_a_local_store_is_read_where_it_lies_by_many_workers_at_once(project: Any, follow: Any, tmp_path: Path) -> None:
+    project.release(project.bundle())
+    with ThreadPoolExecutor(4) as threads:
+        workers = list(threads.map(lambda _: follow(["demand"]), range(40)))
+    assert [numbers(worker) for worker in workers] == [{"demand": 1}] * 40
+    assert copies(tmp_path) == []
 
 
 def test_a_server_that_starts_again_finds_the_copies_of_the_revision_before(

@@ -6,7 +6,6 @@ A copy is a folder. Who uses it holds a shared lock on it, which the kernel take
 from __future__ import annotations
 
 import fcntl
-import logging
 import os
 import re
 import shutil
@@ -15,8 +14,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from loopwright.errors import StorageError
-
-log = logging.getLogger("loopwright.serving")
 
 
 class Copies:
@@ -30,14 +27,16 @@ class Copies:
         """The folder of this bundle's copy, whatever is in it: from now on nobody removes it. Raises `StorageError`."""
         name = _name(digest)
         path = self._folder / name
-        while name not in self._held:
-            try:
-                path.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise StorageError(f"{path} cannot be made: {error.strerror}", remedy="mend the spool") from error
-            lock = hold_folder(path)
-            if lock is not None:
-                self._held[name] = lock
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            while name not in self._held:
+                with suppress(FileExistsError):
+                    path.mkdir()
+                lock = hold_folder(path)
+                if lock is not None:
+                    self._held[name] = lock
+        except OSError as error:
+            raise StorageError(f"{path} cannot be made: {error.strerror}", remedy="mend the spool") from error
         return path
 
     def clear(self, digest: str) -> None:
@@ -46,11 +45,10 @@ class Copies:
             shutil.rmtree(path, ignore_errors=True)
 
     def let_go(self, digest: str) -> None:
-        """Hold this one no more; where nothing is in it, it goes."""
+        """Hold this one no more, and remove it unless another does."""
         name = _name(digest)
         os.close(self._held.pop(name))
-        with suppress(OSError):
-            (self._folder / name).rmdir()
+        remove_unless_held(self._folder / name)
 
     def keep_only(self, digests: Collection[str]) -> None:
         """Hold no copies but these, and remove all others that nobody holds."""
@@ -86,7 +84,6 @@ def remove_unless_held(path: Path) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if _is_at(lock, path):
             shutil.rmtree(path, ignore_errors=True)
-            log.info("%s was needed by nobody, and is gone", path)
     except OSError:
         pass  # somebody holds it
     finally:
