@@ -50,8 +50,26 @@ def test_a_canary_climbs_its_steps_and_becomes_champion(rollouts, version, traff
         rollouts.tick()
         seen.append(weights(rollouts))
     assert seen == [{1: 90, 2: 10}, {1: 50, 2: 50}, {1: 0, 2: 100}, {2: 100}]
-    assert rollouts.get("r2").status == "promoted"
+    rollout = rollouts.get("r2")
+    assert rollout.status == "promoted"
+    assert [(one.rule, one.finding) for one in rollout.reasons[-2:]] == [("enough", "pass"), ("promote", "pass")]
+    assert rollout.reasons[-1].text == rollout.reasons[-2].text == "challenger answered 30 requests in 11 seconds"
     assert rollouts.aliases("demand") == {"champion": 2}
+
+
+def test_what_a_rollout_was_promoted_for_is_what_was_seen_last(rollouts, version, traffic, clock) -> None:
+    live(rollouts, version)
+    for _ in range(2):
+        clock.sleep(14)
+        rollouts.tick()
+    traffic(2, 5)
+    rollouts.tick()
+    assert [one.finding for one in rollouts.get("r2").reasons][-1] == "warn"
+    traffic(2, 30, seconds=14)
+    rollouts.tick()
+    rollout = rollouts.get("r2")
+    assert rollout.status == "promoted"
+    assert {one.finding for one in rollout.reasons} == {"pass"}
 
 
 def test_a_step_holds_until_its_interval_and_its_requests(rollouts, version, traffic, clock) -> None:

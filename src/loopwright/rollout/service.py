@@ -273,7 +273,7 @@ class Rollouts:
             return self._enter(replace(rollout, reasons=decision.reasons), current, rollout.step + 1)
         if rollout.plan.asks:
             return self._change(rollout, status="awaiting_approval", reasons=decision.reasons, tell="awaiting_approval")
-        return self._promote(rollout, current, "loop", "; ".join(reason.text for reason in decision.reasons))
+        return self._promote(replace(rollout, reasons=decision.reasons), current, "loop", decision.reasons[-1].text)
 
     def _decision(self, rollout: Rollout) -> StepDecision:
         now = self.clock.now()
