@@ -26,8 +26,9 @@ PAGE = Path(__file__).parents[1] / "docs" / "explanation" / "decisions-measured.
 
 def main() -> None:
     given = parse()
-    effort = Effort(simulations=60 if given.quick else 2_000, seed=given.seed, data=given.data)
-    print(f"{describe()}; seed {given.seed}")
+    effort = Effort(simulations=60 if given.quick else given.simulations, seed=given.seed, data=given.data)
+    machine = f"{describe()}; seed {given.seed}, up to {effort.simulations:,} simulations"
+    print(machine)
     figures: list[Figure] = []
     for part in given.only or PARTS:
         print(f"\n{part}")
@@ -37,13 +38,14 @@ def main() -> None:
     if given.json:
         given.json.write_text(json.dumps([one.record() for one in figures], indent=2))
     if given.write:
-        write_block(PAGE, f"{describe()}; seed {given.seed}", figures, PICTURES)
+        write_block(PAGE, machine, figures, PICTURES)
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=PARTS)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--simulations", type=int, default=Effort().simulations)
     parser.add_argument("--seed", type=int, default=Effort().seed)
     known = os.environ.get("LOOPWRIGHT_DATA")
     parser.add_argument("--data", type=Path, default=Path(known) if known else None)

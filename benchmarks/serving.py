@@ -19,7 +19,7 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from serving.curves import FEW, LABELS, SWEEPS, Point, draw, measure_curves
+from serving.curves import FEW, LABELS, SWEEPS, Point, draw, measure_curves, picture
 from serving.document import write_block
 from serving.environments import PACKAGES
 from serving.figures import Figure
@@ -73,7 +73,8 @@ def main() -> None:
         curves = [asdict(one) for one in points]
         given.json.write_text(json.dumps({"machine": machine, "figures": records, "curves": curves}, indent=2))
     if given.write:
-        pictures = {f"Throughput and p99 by {LABELS[curve]}": path.name for curve, path in draw(points, DOCS).items()}
+        draw(points, DOCS)
+        pictures = {f"Throughput and p99 by {label}": picture(curve) for curve, label in LABELS.items()}
         write_block(DOCS / "serving-speed.md", machine, figures, pictures)
 
 

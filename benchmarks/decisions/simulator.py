@@ -31,7 +31,9 @@ def measure(effort: Effort) -> Iterator[Figure]:
         return
     yield from replayed("bike_demand", "bikes, hourly, the last of 2012", effort, days=14 if effort.quick else 90)
     if not effort.quick:
-        yield from replayed("flights", f"flights of 2013, one in {FLIGHTS_EVERY}", effort, days=120)
+        flights = f"flights of 2013, one in {FLIGHTS_EVERY}"
+        yield from replayed("flights", f"{flights}, from April on", effort, days=270)
+        yield from replayed("flights", f"{flights}, from September on", effort, days=120)
 
 
 def speed(effort: Effort) -> Iterator[Figure]:

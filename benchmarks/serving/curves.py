@@ -51,15 +51,19 @@ def measure_curves(setting: Setting, sweeps: Mapping[str, Sequence[int]]) -> lis
     ]
 
 
-def draw(points: Sequence[Point], folder: Path) -> dict[str, Path]:
-    """A picture for each curve, by its name: throughput on the left, p99 on the right."""
+def picture(curve: str) -> str:
+    """The name of a curve's file."""
+    return f"serving-{curve}.svg"
+
+
+def draw(points: Sequence[Point], folder: Path) -> None:
+    """A picture for each curve: throughput on the left, p99 on the right."""
     # The pictures are the only thing that needs matplotlib.
     from matplotlib.figure import Figure
 
-    drawn: dict[str, Path] = {}
     for curve in dict.fromkeys(one.curve for one in points):
-        picture = Figure(figsize=(9, 3.4), layout="constrained")
-        left, right = picture.subplots(1, 2)
+        figure = Figure(figsize=(9, 3.4), layout="constrained")
+        left, right = figure.subplots(1, 2)
         for who, colour in (("loopwright", "#1c7ed6"), (CEILING, "#adb5bd")):
             mine = [one for one in points if one.curve == curve and one.who == who]
             for axes, values in ((left, [one.rate for one in mine]), (right, [one.p99 for one in mine])):
@@ -67,9 +71,7 @@ def draw(points: Sequence[Point], folder: Path) -> dict[str, Path]:
         _label(left, curve, "requests a second")
         _label(right, curve, "p99, milliseconds")
         left.legend(frameon=False)
-        drawn[curve] = folder / f"serving-{curve}.svg"
-        picture.savefig(drawn[curve], metadata={"Date": None})
-    return drawn
+        figure.savefig(folder / picture(curve), metadata={"Date": None})
 
 
 def _label(axes: object, curve: str, what: str) -> None:
