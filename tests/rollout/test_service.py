@@ -145,6 +145,19 @@ def test_blue_green_goes_back_by_itself_where_the_new_version_is_slow(
     assert weights(rollouts)[champion] == 100
 
 
+def test_a_canarys_last_step_is_held_to_the_hour_before_where_that_says_more(rollouts, version, traffic, clock) -> None:
+    rollouts.request(version("v1"), POLICY, rollout_id="r1")
+    traffic(1, 2000, variant="champion")
+    rollouts.request(version("v2"), Canary(steps=(50, 100), interval="10s", min_requests=20), rollout_id="r2")
+    traffic(1, 60, variant="champion")
+    traffic(2, 30)
+    clock.sleep(10)
+    assert [one.step for one in rollouts.tick()] == [1]
+    traffic(2, 100, ms=40)
+    rollouts.tick()
+    assert rollouts.get("r2").status == "aborted"
+
+
 def test_a_rollout_may_wait_for_a_person(rollouts, version) -> None:
     rollouts.request(version("v1"), POLICY, rollout_id="r1")
     rollout = rollouts.request(version("v2", needs_approval=True), POLICY, rollout_id="r2")

@@ -85,9 +85,10 @@ class Drift:
 class Decay:
     """How live quality is watched, and in `retrain=` that a loss of it asks for a retrain.
 
-    A window is judged once the outcomes of a share of `coverage` of its predictions have come, and of `min_rows`. It
-    has decayed where `metric` (the gate's, if not given) is surely, at `confidence`, worse than on the test rows by
-    more than `margin`, a share of the figure there; or where losses have surely risen by as much over several windows.
+    A window is judged once the outcomes of a share of `coverage` of its predictions have come, and of `min_rows`; where
+    fewer ever come, once labels of its age have stopped coming. It has decayed where `metric` (the gate's, if not
+    given) is surely, at `confidence`, worse than on the test rows by more than `margin`, a share of the figure there;
+    or where losses have surely risen by as much over several windows.
     """
 
     metric: str | None = None

@@ -123,7 +123,7 @@ class StepEvidence:
     """All that a step is judged by: `challenger` in this step, `champion` since the rollout began, `asked` of any
     variant in this step, by lot and not by name. `blocks` are all of the rollout's, `looks` those taken in this step,
     where requests have keys. `split` is how many requests the challenger and all were dealt, in windows that are all
-    in. `before` is the champion in the hour before the rollout, where it has hardly answered since.
+    in. `before` is the champion in the hour before the rollout, where nobody answers beside the challenger.
     """
 
     challenger: VariantEvidence

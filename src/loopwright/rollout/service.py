@@ -290,7 +290,7 @@ class Rollouts:
         weight, champion = rollout.plan.steps[rollout.step], rollout.champion or 0
         settled = [one for one in this_step if _end(one) + timedelta(seconds=self._unseen_seconds) <= now]
         theirs = evidence(since_first, champion)
-        alone = weight == 100 and sum(theirs.latency) < LATENCY_REQUESTS
+        alone = weight == 100 and not rollout.plan.shadow
         keyed = any(one.by_slot is not None for one in since_first)
         looked = self._looks.setdefault(rollout.id, {})
         found = StepEvidence(
