@@ -27,7 +27,8 @@ class Batch:
     `columns` (the model's inputs, as they came) and `outputs` by row. `keys` are what outcomes are joined by. `weight`
     is what the records took in their buffer. `units` say by what each request was routed, as it came,
     where requests have keys and variants share the traffic: what comes of one key is one piece of evidence. `named`
-    marks the requests whose caller chose the variant, where variants share the traffic and there are any.
+    marks the requests whose caller chose the variant, where variants share the traffic and there are any. `matrix` has
+    all columns, one after the other, where they are known to be numbers: batches are joined faster by it.
     """
 
     live: LiveVariant
@@ -41,6 +42,7 @@ class Batch:
     weight: int = 0
     units: Sequence[Any] = ()
     named: Sequence[bool] = ()
+    matrix: NDArray[np.float64] | None = None
 
     @property
     def requests(self) -> int:
@@ -74,6 +76,7 @@ class Batch:
                 for name, values in self.columns.items()
             },
             outputs={name: values[rows] for name, values in self.outputs.items()},
+            matrix=None,
         )
 
 
@@ -89,7 +92,8 @@ def join(batches: Sequence[Batch]) -> Batch:
     """Batches of one variant, one after the other."""
     if len(batches) == 1:
         return batches[0]
-    first = batches[0]
+    first, matrices = batches[0], [one.matrix for one in batches if one.matrix is not None]
+    matrix = np.concatenate(matrices, axis=1) if len(matrices) == len(batches) else None
     return Batch(
         live=first.live,
         ids=list(chain.from_iterable(one.ids for one in batches)),
@@ -97,17 +101,24 @@ def join(batches: Sequence[Batch]) -> Batch:
         counts=np.concatenate([one.counts for one in batches]),
         latencies=np.concatenate([one.latencies for one in batches]),
         keys=list(chain.from_iterable(one.keys for one in batches)),
-        columns={name: gathered([(one.columns[name], one.rows) for one in batches]) for name in first.columns},
+        columns=_joined_columns(batches) if matrix is None else dict(zip(first.columns, matrix, strict=True)),
         outputs={name: np.concatenate([one.outputs[name] for one in batches]) for name in first.outputs},
         units=_joined_units(batches),
         named=_joined_named(batches),
+        matrix=matrix,
     )
+
+
+def _joined_columns(batches: Sequence[Batch]) -> dict[str, Values]:
+    return {name: gathered([(one.columns[name], one.rows) for one in batches]) for name in batches[0].columns}
 
 
 def _gathered(live: LiveVariant, records: Sequence[Served], long: bool) -> Batch:
     counts = np.array([one.rows for one in records])
     shared = len(live.revision.answering) > 1
-    blocks = all(type(one.columns) is Block and one.columns.names == live.model.names for one in records)
+    names = live.model.names
+    blocks = all(type(one.columns) is Block and one.columns.names == names for one in records)
+    matrix = _matrix(live, records) if blocks else None
     return Batch(
         live=live,
         ids=[one.prediction_id for one in records],
@@ -115,11 +126,12 @@ def _gathered(live: LiveVariant, records: Sequence[Served], long: bool) -> Batch
         counts=counts,
         latencies=np.array([one.latency_ms for one in records]),
         keys=_keys(live, records, blocks),
-        columns=_columns(live, records, counts, blocks, long),
+        columns=_columns(live, records, counts, long) if matrix is None else dict(zip(names, matrix, strict=True)),
         outputs={name: np.concatenate([one.outputs[name] for one in records]) for name in records[0].outputs},
         weight=sum(one.weight for one in records),
         units=_units(live, records) if shared else (),
         named=[one.named for one in records] if shared and any(one.named for one in records) else (),
+        matrix=matrix,
     )
 
 
@@ -171,14 +183,31 @@ def _keys_of(record: Served, own: str | None, sticky: str | None) -> Sequence[st
     return [None] * record.rows if found is None else [key_text(value) for value in found]
 
 
-def _columns(
-    live: LiveVariant, records: Sequence[Served], counts: NDArray[np.int64], blocks: bool, long: bool
-) -> dict[str, Values]:
+def _matrix(live: LiveVariant, records: Sequence[Served]) -> NDArray[np.float64] | None:
+    """The columns of records that are blocks of the model's names, end to end; None where they are no numbers."""
+    if any(one.kind != "number" for one in live.model.inputs):
+        return None
+    runs = [record.columns.flat for record in records if isinstance(record.columns, Block)]
+    try:
+        flat: NDArray[Any] = np.concatenate([_vector(run) for run in runs])
+    except (TypeError, ValueError, OverflowError):
+        flat = _numeric(np.fromiter(chain.from_iterable(runs), np.object_))
+    rows = flat.reshape(-1, len(live.model.names))
+    return None if flat.dtype == np.object_ else np.ascontiguousarray(rows.T)
+
+
+def _vector(values: Values) -> NDArray[np.float64]:
+    """Raises `TypeError`, `ValueError` or `OverflowError` where a value is no number."""
+    vector = np.asarray(values, dtype=np.float64)
+    if vector.ndim != 1:
+        raise ValueError("a value is a list")
+    return vector
+
+
+def _columns(live: LiveVariant, records: Sequence[Served], counts: NDArray[np.int64], long: bool) -> dict[str, Values]:
     """All inputs in one walk over the records. None (NaN in a column of numbers) where a request has no such column."""
     numbers = [one.name for one in live.model.inputs if one.kind == "number"]
     others = [one.name for one in live.model.inputs if one.kind != "number"]
-    if blocks and not others:
-        return _blocks(records, live.model.names)
     if long:
         return {name: gathered([(one.columns.get(name), one.rows) for one in records]) for name in live.model.names}
     try:
@@ -196,27 +225,6 @@ def _split(names: Sequence[str], flat: NDArray[Any], rows: NDArray[np.int64]) ->
     for number, name in enumerate(names):
         column = flat[first + number * step]
         yield name, column.tolist() if column.dtype == np.object_ else column
-
-
-def _blocks(records: Sequence[Served], names: tuple[str, ...]) -> dict[str, Values]:
-    """Columns of records that are blocks of these names: row after row, as they stand."""
-    runs = [record.columns.flat for record in records if isinstance(record.columns, Block)]
-    try:
-        flat: NDArray[Any] = np.concatenate([_vector(run) for run in runs])
-    except (TypeError, ValueError, OverflowError):
-        flat = _numeric(np.fromiter(chain.from_iterable(runs), np.object_))
-    columns = flat.reshape(-1, len(names)).T
-    if flat.dtype == np.object_:
-        return dict(zip(names, columns.tolist(), strict=True))
-    return dict(zip(names, np.ascontiguousarray(columns), strict=True))  # each is gone through several times
-
-
-def _vector(values: Values) -> NDArray[np.float64]:
-    """Raises `TypeError`, `ValueError` or `OverflowError` where a value is no number."""
-    vector = np.asarray(values, dtype=np.float64)
-    if vector.ndim != 1:
-        raise ValueError("a value is a list")
-    return vector
 
 
 def _flat(records: Sequence[Served], names: Sequence[str], dtype: Any) -> NDArray[Any]:
