@@ -130,6 +130,13 @@ def test_every_list_by_model_is_asked_so(client):
     assert sorted(by_model) == sorted([*LISTS_BY_MODEL, "events/stream"])
 
 
+@pytest.mark.parametrize("path", ["models/demand/versions/{}", "runs?offset={}", "endpoints/demand/shadow?version={}"])
+def test_no_number_however_large_breaks_anything(client, release, path):
+    release("first")
+    answer = client.get("/api/v1/" + path.format("9" * 25))
+    assert 400 <= answer.status_code < 500, answer.text
+
+
 @pytest.mark.parametrize("query", ["limit=0", "limit=501", "limit=many", "offset=-1", "status=odd"])
 def test_a_wrong_parameter_is_named(client, query):
     answer = client.get(f"/api/v1/runs?{query}")

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from loopwright.core.clock import VirtualClock
-from loopwright.errors import StateError
+from loopwright.errors import RequestError, StateError
 from loopwright.state.engine import State
 from loopwright.state.outbox import EVENTS
 from loopwright.state.schema import prepare, version
@@ -86,3 +86,10 @@ def test_a_server_that_is_away_says_so_without_its_password() -> None:
         prepare(state)
     assert "secret" not in caught.value.message
     assert "doctor" in caught.value.remedy
+
+
+def test_a_value_that_the_database_cannot_hold_is_the_askers_trouble(state: State) -> None:
+    value = 10**25 if state.engine.dialect.name == "sqlite" else "a zero byte: \x00"
+    with pytest.raises(RequestError, match="can hold") as caught, state.read() as connection:
+        connection.execute(text("SELECT :value"), {"value": value})
+    assert caught.value.remedy

@@ -22,10 +22,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection
-from sqlalchemy.exc import DatabaseError, DBAPIError, NoSuchModuleError, OperationalError
+from sqlalchemy.exc import DatabaseError, DataError, DBAPIError, NoSuchModuleError, OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from loopwright.errors import StateError
+from loopwright.errors import RequestError, StateError
 
 METADATA = MetaData(
     naming_convention={
@@ -53,7 +53,10 @@ class Moment(TypeDecorator[datetime]):
 
 
 class State:
-    """An open state database. Use `write()` to change, `read()` to look; both map trouble to `StateError`."""
+    """An open state database. Use `write()` to change, `read()` to look.
+
+    Both map trouble to `StateError`, and a value that no database can hold to `RequestError`.
+    """
 
     def __init__(self, url: str, *, wait_seconds: float = 10.0) -> None:
         self.url = url
@@ -139,6 +142,12 @@ def _begin_sqlite(connection: Connection) -> None:
 def _readable_errors(url: str) -> Iterator[None]:
     try:
         yield
+    except (DataError, OverflowError) as error:
+        cause = str(error.orig or error) if isinstance(error, DataError) else str(error)
+        raise RequestError(
+            f"a value is none that the state database can hold: {cause.strip().splitlines()[0]}",
+            remedy="write numbers below 2 to the power of 63, and texts without a zero byte",
+        ) from error
     except DatabaseError as error:
         if not isinstance(error, OperationalError) and type(error) is not DatabaseError:
             raise  # a broken constraint or a wrong statement is a mistake of ours, not the database's state
