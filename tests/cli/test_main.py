@@ -108,3 +108,16 @@ def test_a_declared_model_with_no_version_yet_is_none_of_these_and_that_is_said(
     said = command(*words, "demand")
     assert (said.code, "demand" in said.out, len(said.out.splitlines())) == (0, True, 1)
     assert command(*words, "demand", "--json").json in ([], {"demand": []})
+
+
+@pytest.mark.parametrize("words", [("runs", "list", "--limit"), ("monitor", "alerts", "--limit"), ("status", "--runs")])
+def test_less_than_one_row_cannot_be_asked_for(command: Command, words: tuple[str, ...]) -> None:
+    assert command(*words, "0").code == command(*words, "-1").code == 2
+
+
+def test_the_logs_of_a_run_that_is_not_there_are_not_just_missing(command: Command) -> None:
+    assert command("runs", "logs", "run-none", "--json").json["message"] == "there is no run run-none"
+
+
+def test_a_number_that_is_too_large_for_the_database_is_no_traceback(command: Command) -> None:
+    assert command("models", "show", "demand", "9" * 25, "--json").json["error"] == "RequestError"

@@ -126,6 +126,8 @@ def test_outcomes_that_name_no_prediction_are_refused_with_the_columns_there_are
     assert (said.code, said.json["error"]) == (1, "DataError")
     said = command("monitor", "outcomes", "demand", tmp_path / "truth.csv", "--value", "sales", "--json")
     assert "row, sold" in said.json["remedy"]
+    said = command("monitor", "outcomes", "demand", tmp_path / "truth.csv", "--key", "row", "--at", "when", "--json")
+    assert "no column 'when'" in said.json["message"]
     assert command("monitor", "outcomes", "demand", tmp_path / "none.csv").code == 1
 
 

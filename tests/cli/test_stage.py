@@ -72,6 +72,7 @@ def test_names_that_nothing_answers_to(command: Command, words: tuple[str, ...],
     said = command(*words, "--json")
     assert (said.code, said.json["error"]) == (1, error)
     assert command("stage", "--json").json["error"] == "RequestError"
+    assert command("runs", "list", "--json").json == []
 
 
 def test_a_run_that_another_worker_has_is_not_taken(command: Command, project: Path) -> None:

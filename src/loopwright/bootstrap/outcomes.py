@@ -21,6 +21,9 @@ from loopwright.errors import DataError
 from loopwright.outcomes.telling import check_outcomes, record_outcomes
 from loopwright.traffic.outcomes import Outcome
 
+AT = "at"
+"""The column of moments where no other is named; it may be missing."""
+
 BATCH_ROWS = 50_000
 """Outcomes that are told together; memory is bounded by them, not by the file."""
 
@@ -52,7 +55,7 @@ def tell_outcomes(
     *,
     value: str | None = None,
     key: str | None = None,
-    at: str = "at",
+    at: str = AT,
 ) -> OutcomesTold:
     """Tell every row of `source` (CSV, Parquet, JSON lines) that has a value; telling the same again changes nothing.
 
@@ -106,9 +109,9 @@ def _columns(
         value=value or declaration.target,
         key=key or (declaration.key if declaration.key in there else None),
         prediction_id="prediction_id" if "prediction_id" in there else None,
-        at=at if at in there else None,
+        at=None if at == AT and at not in there else at,
     )
-    for option, column in (("--value", found.value), ("--key", found.key)):
+    for option, column in (("--value", found.value), ("--key", found.key), ("--at", found.at)):
         if column is not None and column not in there:
             raise DataError(
                 f"{origin} has no column {column!r}",

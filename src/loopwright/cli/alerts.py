@@ -8,14 +8,12 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from loopwright.bootstrap.known import ANY, known_here
-from loopwright.cli.output import Common, answer, say, table
+from loopwright.cli.output import Common, Limit, answer, say, table
 from loopwright.core.clock import parse_duration
 from loopwright.core.codec import to_plain
 from loopwright.errors import RequestError
 from loopwright.monitoring.notices import evidence_command
 from loopwright.monitoring.records import Alert, Delivery, RuleName, Silence
-
-Limit = Annotated[int, Parameter(help="How many to show.")]
 
 
 def alerts(

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
@@ -23,6 +24,9 @@ from loopwright.core.decision import Reason
 from loopwright.errors import StorageError
 
 console = Console()
+
+Limit = Annotated[int, Parameter(help="How many to show.", validator=Number(gte=1))]
+"""An option of commands that list."""
 
 
 @Parameter(name="*")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from cyclopts import App, Parameter
+from cyclopts import App
 
 from loopwright.bootstrap.known import known_here
-from loopwright.cli.output import Common, answer, say, table
+from loopwright.cli.output import Common, Limit, answer, say, table
 from loopwright.core.codec import to_plain
 from loopwright.errors import NotFoundError
 
@@ -18,7 +16,7 @@ app = App(name="runs", help="Look at runs, read their logs, cancel them.")
 def list_runs(
     model: str | None = None,
     *,
-    limit: Annotated[int, Parameter(help="How many to show.")] = 20,
+    limit: Limit = 20,
     common: Common = Common(),  # noqa: B008
 ) -> int:
     """Show runs, newest first."""
@@ -70,6 +68,7 @@ def logs(run: str, *, common: Common = Common()) -> int:  # noqa: B008
     keys = platform.storage.list("jobs/")
     jobs = sorted({key.split("/")[1] for key in keys if key.split("/")[1].startswith(run)})
     if not jobs:
+        platform.journal.get(run)
         raise NotFoundError(f"{run} has started no job", remedy="`loopwright runs show` says how far it came")
     printed = {job: platform.jobs.log(job) for job in jobs}
     if common.json:

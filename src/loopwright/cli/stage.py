@@ -10,7 +10,7 @@ from loopwright.bootstrap.steps import STAGE_NAMES, work_stage
 from loopwright.bootstrap.worker import Worker
 from loopwright.cli.output import Common, answer, say, table
 from loopwright.core.codec import to_plain
-from loopwright.errors import RequestError
+from loopwright.errors import NotFoundError, RequestError
 from loopwright.loop import STAGES
 
 NEW = "new"
@@ -34,6 +34,8 @@ def stage(
         raise RequestError("name a run and a stage", remedy=f"for example: loopwright stage new {STAGE_NAMES[0]}")
     platform = common.platform()
     run_id = run
+    if run == NEW and stage != STAGE_NAMES[0]:  # or a run would be queued that nobody wanted
+        raise NotFoundError(f"no run begins with {stage!r}", remedy=f"loopwright stage new {STAGE_NAMES[0]}")
     if run == NEW:
         declared = platform.project.model(model)
         run_id = platform.journal.submit(declared.name, cause="driven from outside", actor=platform.actor).id

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 from rich.markup import escape
 
 from loopwright.cli.output import Common, answer, say, table
@@ -15,7 +16,7 @@ from loopwright.traffic.records import EndpointRevision
 
 def status(
     *,
-    runs: Annotated[int, Parameter(help="How many of the latest runs to show.")] = 5,
+    runs: Annotated[int, Parameter(help="How many of the latest runs to show.", validator=Number(gte=1))] = 5,
     common: Common = Common(),  # noqa: B008 - a frozen record of defaults
 ) -> int:
     """Show endpoints with their variants, rollouts under way, requests that wait, the latest runs, alerts."""
