@@ -183,6 +183,16 @@ def test_a_deadline_is_kept(client: Any) -> None:
     assert raised.value.status() == "StatusCode.DEADLINE_EXCEEDED"
 
 
+def test_clients_that_leave_before_their_answer_are_not_told_as_errors(server: Any) -> None:
+    with grpc.insecure_channel(server.grpc) as channel:
+        nobody = channel.unary_unary("/inference.GRPCInferenceService/Nobody")
+        asked = [nobody.future(b"", timeout=number / 100_000) for number in range(1, 400)]
+        statuses = {one.code() for one in asked}
+    assert statuses >= {grpc.StatusCode.DEADLINE_EXCEEDED}
+    ask(server, model_name="demand", **RAW)
+    assert "ExecuteBatchError" not in server.log.read_text()
+
+
 def test_what_is_refused_is_logged_with_its_ids(client: Any, server: Any) -> None:
     trace = "4bf92f3577b34da6a3ce929d0e0e4736"
     headers = {"x-loopwright-prediction-id": "lost", "traceparent": f"00-{trace}-00f067aa0ba902b7-01"}

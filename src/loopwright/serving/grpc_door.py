@@ -63,6 +63,7 @@ class GrpcDoor:
     async def open(self) -> None:
         """Listen. Raises `HostingError` where the port cannot be had."""
         options = self._options
+        logging.getLogger("grpc._cython.cygrpc").addFilter(_is_no_farewell)
         self._server = aio.server(
             options=[
                 ("grpc.so_reuseport", 1),
@@ -177,6 +178,11 @@ class GrpcDoor:
     def _admit(self, said: Metadata, endpoint: str | None) -> None:
         if self._tokens is not None and not self._tokens.allow(said.get("authorization"), endpoint):
             raise UnauthenticatedError("a bearer token is required", remedy="send authorization: Bearer <token>")
+
+
+def _is_no_farewell(record: logging.LogRecord) -> bool:
+    """Whether a record of gRPC's tells of more than of a client that left before its answer could be sent."""
+    return not record.getMessage().startswith("ExecuteBatchError ")
 
 
 def _listen(server: aio.Server, address: str, options: ServerOptions) -> None:
