@@ -14,7 +14,7 @@ import polars as pl
 from loopwright.data.peek import check_columns, peek_rows
 from loopwright.data.sources import is_query
 from loopwright.declare import Declaration
-from loopwright.errors import ConflictError, TrainingError
+from loopwright.errors import ConflictError, StorageError, TrainingError
 from loopwright.policies.tasks import DEFAULT_METRIC, METRICS
 from loopwright.training.target import plan_target
 
@@ -59,7 +59,7 @@ def draft_model(source: str, target: str, root: Path, name: str | None = None) -
 def write_new(folder: Path, files: Mapping[str, str]) -> list[str]:
     """Write a project's first files and say which; a .gitignore that is there already is left as it is.
 
-    Raises `ConflictError`, and writes nothing, where another one is there.
+    Raises `ConflictError`, and writes nothing, where another one is there; `StorageError` where it may not be written.
     """
     there = [name for name in files if (folder / name).exists()]
     if taken := [name for name in there if name != ".gitignore"]:
@@ -67,10 +67,13 @@ def write_new(folder: Path, files: Mapping[str, str]) -> list[str]:
             f"{folder.resolve()} has {', '.join(taken)} already",
             remedy="nothing was written; name another folder with --project, or move them away",
         )
-    folder.mkdir(parents=True, exist_ok=True)
     new = [name for name in files if name not in there]
-    for name in new:
-        (folder / name).write_text(files[name], encoding="utf-8")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in new:
+            (folder / name).write_text(files[name], encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"{folder} cannot be written: {error.strerror}", remedy="name a folder of yours") from None
     return new
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -121,3 +122,10 @@ def test_the_logs_of_a_run_that_is_not_there_are_not_just_missing(command: Comma
 
 def test_a_number_that_is_too_large_for_the_database_is_no_traceback(command: Command) -> None:
     assert command("models", "show", "demand", "9" * 25, "--json").json["error"] == "RequestError"
+
+
+def test_a_project_that_is_not_there_is_not_made(command: Command, tmp_path: Path) -> None:
+    for words in (("status",), ("run",), ("doctor",), ("monitor", "alerts")):
+        said = command(*words, "--project", tmp_path / "mispelt", "--json")
+        assert (said.code, said.json["error"]) == (1, "NotFoundError")
+    assert not (tmp_path / "mispelt").exists()

@@ -87,6 +87,17 @@ def test_seasons_that_differ_among_themselves_make_the_test_less_sure() -> None:
     assert sure.psi == unsure.psi
 
 
+def test_what_windows_of_all_hours_reach_says_nothing_of_one_hour() -> None:
+    wide = replace(REFERENCE, columns=tuple(replace(one, usual=9.0) for one in REFERENCE.columns))
+    nights = [hour(NIGHT, day) for day in (1, 2, 3)]
+    for earlier, drifted in ((nights, True), ([], False)):
+        basis = choose_basis(wide, earlier, SEASONAL)
+        (column,) = compare_columns(basis.reference, hour(DAY if earlier else NIGHT), SEASONAL, basis.spread)
+        assert column.psi is not None
+        assert 0.2 < column.psi < 9
+        assert column.drifted == drifted
+
+
 def test_values_of_no_bin_are_usual_where_earlier_seasons_had_them_too() -> None:
     odd = ColumnCounts(bins=NIGHT, missing=100, unseen=400)
     earlier = [replace(hour(NIGHT, day), columns={"input.temp": odd}) for day in (1, 2, 3)]

@@ -163,6 +163,7 @@ def test_the_command_lists_the_scenarios(monkeypatch: pytest.MonkeyPatch, capsys
         ({"days": 0}, "0 days"),
         ({"days": 99_999_999}, "99,999,999 days"),
         ({"seed": -1}, "the seed is -1"),
+        ({"model": "sales"}, "sales is a model of no project"),
     ],
 )
 def test_what_cannot_be_simulated_is_refused_at_once(wrong, said):

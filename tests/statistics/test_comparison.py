@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from loopwright.statistics.comparison import (
+    alike,
     chi_squared,
     holm,
     ks_counts,
@@ -116,6 +117,36 @@ def test_overdispersion_is_one_for_chance_and_what_clusters_make_of_it() -> None
     fives = [overdispersion(5 * rng.multinomial(200, np.full(10, 0.1), size=6)) for _ in range(200)]
     assert np.mean(fives) == pytest.approx(5, rel=0.1)
     assert overdispersion(np.zeros((3, 4))) == overdispersion(np.array([[5, 5]])) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("samples", "rows", "categories"), [(10, 200, 2), (10, 200, 20), (200, 5, 20), (20, 200, 50), (500, 30, 3)]
+)
+def test_samples_of_one_population_are_alike_as_often_as_stated_and_clusters_are_not(
+    samples: int, rows: int, categories: int
+) -> None:
+    rng = np.random.default_rng(6)
+    shares = 1 / np.arange(1, categories + 1)
+    sizes = rng.integers(rows // 2, rows * 2, size=samples)
+    p_values = []
+    for _ in range(400):
+        tested = alike([rng.multinomial(size, shares / shares.sum()) for size in sizes])
+        assert tested
+        p_values.append(tested.p_value)
+    for alpha in (0.01, 0.05):
+        assert np.mean(np.array(p_values) < alpha) < alpha + 3 * (alpha * (1 - alpha) / 400) ** 0.5
+    assert np.mean(np.array(p_values) < 0.2) > 0.05
+    clusters = [10 * rng.multinomial(max(1, size // 10), shares / shares.sum()) for size in sizes]
+    assert alike(clusters).p_value < 0.01
+
+
+def test_what_is_common_to_all_is_told_as_pearson_tells_it_and_nothing_is_not_told_at_all() -> None:
+    counts = np.array([[5_000, 3_000, 2_000], [5_100, 2_900, 2_100], [4_900, 3_050, 1_950]])
+    known = stats.chi2_contingency(counts, correction=False)
+    found = alike(counts)
+    assert found
+    assert (found.statistic, found.p_value) == (pytest.approx(known.statistic), pytest.approx(known.pvalue, rel=1e-3))
+    assert alike([[5, 5]]) is alike([[5, 0], [3, 0]]) is alike(np.zeros((3, 4))) is None
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.3])

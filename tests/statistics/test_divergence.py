@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
-from loopwright.statistics.divergence import deviation, jensen_shannon, psi, wasserstein, wasserstein_sorted
+from loopwright.statistics.divergence import (
+    deviation,
+    jensen_shannon,
+    psi,
+    psi_each,
+    wasserstein,
+    wasserstein_sorted,
+)
 from loopwright.statistics.histogram import count_into, edges_from
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -43,6 +50,12 @@ def test_ends_of_the_scale() -> None:
     apart = psi([1000, 0], [0, 1000])
     assert apart is not None
     assert 5 < apart < 30
+
+
+def test_many_at_once_are_as_each_by_itself() -> None:
+    rng = np.random.default_rng(2)
+    windows, others = rng.multinomial(50, np.full(6, 1 / 6), size=4), rng.multinomial(500, np.full(6, 1 / 6), size=4)
+    assert psi_each(others, windows).tolist() == pytest.approx([psi(*one) for one in zip(others, windows, strict=True)])
 
 
 def test_a_psi_of_unchanged_rows_has_the_mean_that_its_source_gives() -> None:

@@ -95,7 +95,8 @@ class ReferenceColumn:
     """One column of the reference. Numbers: `edges` (rising, open at both ends: `len(edges) + 1` counts).
 
     Categories: `values`, one count each, and a last count for all others. `unseen` counts what fits no bin, where the
-    reference is of traffic.
+    reference is of traffic. `usual` is the greatest PSI of an ordinary window of these rows against the others, 0 where
+    windows differ by no more than chance or are not known.
     """
 
     name: str
@@ -106,6 +107,7 @@ class ReferenceColumn:
     missing: int = 0
     unseen: int = 0
     importance: float = 0.0
+    usual: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -47,6 +48,8 @@ def restore(
 
     A backup from SQLite can be restored into PostgreSQL, one from a folder into a bucket, and the other way round.
     """
+    with suppress(OSError):  # where it cannot be made, `platform` says that it is not there
+        common.project.mkdir(parents=True, exist_ok=True)
     platform = common.platform()
     with progress("restoring", quiet=common.json) as shown:
         made = restore_backup(platform, file, force=force, progress=shown)

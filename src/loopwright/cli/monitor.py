@@ -15,7 +15,7 @@ from loopwright.bootstrap.outcomes import tell_outcomes
 from loopwright.bootstrap.platform import Platform
 from loopwright.bootstrap.traffic_drift import traffic_drift
 from loopwright.cli.alerts import ack, alerts, lift, notices, silence, silences
-from loopwright.cli.output import Common, answer, say, table, write_text
+from loopwright.cli.output import Common, Limit, answer, say, table, write_text
 from loopwright.cli.performance import performance
 from loopwright.core.clock import parse_duration
 from loopwright.core.codec import to_plain
@@ -29,7 +29,6 @@ app = App(name="monitor", help="Findings, alerts, requests to retrain, performan
 for command in (alerts, ack, silence, silences, lift, notices, performance):
     app.command(command)
 
-Limit = Annotated[int, Parameter(help="How many to show.")]
 Back = Annotated[str, Parameter(help="How far to look back, such as 12h, 7d or 4w.")]
 Window = Annotated[str, Parameter(help="How long a window is.")]
 
@@ -202,11 +201,12 @@ def _length(text: str) -> timedelta:
 def _drifted(found: DriftReport) -> None:
     say(f"{found.current} against {found.reference}")
     table(
-        ("column", "PSI", "test", "distance", "p", "JS", "moved by", "weight", ""),
+        ("column", "PSI", "usual", "test", "distance", "p", "JS", "moved by", "weight", ""),
         (
             (
                 one.column,
                 _figure(one.psi),
+                _figure(one.usual or None),
                 {"ks": "Kolmogorov-Smirnov", "chi2": "chi²"}[one.test],
                 _figure(one.statistic),
                 _figure(one.p_value),

@@ -21,7 +21,7 @@ from loopwright.bootstrap.platform import Platform, open_platform
 from loopwright.cli.where import Where, given
 from loopwright.core.codec import to_json
 from loopwright.core.decision import Reason
-from loopwright.errors import StorageError
+from loopwright.errors import NotFoundError, StorageError
 
 console = Console()
 
@@ -35,7 +35,13 @@ class Common(Where):
     """The options of a command that works on the platform."""
 
     def platform(self, **overrides: Any) -> Platform:
-        """The project's platform; `overrides` are settings given on the command line (None: not given)."""
+        """The project's platform; `overrides` are settings given on the command line (None: not given).
+
+        Raises `NotFoundError` where its folder is not there, which a misspelt one would else become.
+        """
+        if not self.project.is_dir():
+            remedy = f"`loopwright init --project {self.project}` makes one"
+            raise NotFoundError(f"there is no folder {self.project}", remedy=remedy)
         return open_platform(self.project, environment=self.env, overrides=given(overrides))
 
 

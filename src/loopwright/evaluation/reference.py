@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -13,6 +14,8 @@ from loopwright.bundle.encoding import category_texts
 from loopwright.bundle.frames import series_values
 from loopwright.bundle.outputs import Outputs
 from loopwright.bundle.records import Manifest, Reference, ReferenceColumn
+from loopwright.evaluation.usual import Windows, cut_windows, usual_psi
+from loopwright.policies.retraining import Drift
 from loopwright.statistics.histogram import edges_from
 from loopwright.traffic.predictions import INPUT, OUTPUT
 
@@ -21,30 +24,41 @@ VALUES = 50
 
 
 def make_reference(
-    manifest: Manifest, rows: pl.DataFrame, outputs: Outputs, *, without: Iterable[str] = ()
+    manifest: Manifest,
+    rows: pl.DataFrame,
+    outputs: Outputs,
+    *,
+    without: Iterable[str] = (),
+    time: str | None = None,
+    drift: Drift | None = None,
 ) -> Reference:
     """The columns that the model takes and gives, in bins of equal mass or by their `VALUES` commonest values; of a
     column with more than these, half of the rows are counted.
 
     Left out are the columns `without` (redacted ones, whose values must not be kept, and keys, which never repeat),
-    dates, which move on by their nature, and matrices of probabilities: the label says what they come to.
+    dates, which move on by their nature, and matrices of probabilities: the label says what they come to. With the
+    column `time`, each column says how far ordinary windows of `drift` are from the others.
     """
     left_out = set(without)
-    columns = [
-        _column(INPUT + one.name, one.kind, rows[one.name])
+    found = [
+        (INPUT + one.name, one.kind, rows[one.name])
         for one in manifest.signature.inputs
         if one.name in rows.columns and one.name not in left_out and one.kind not in ("date", "datetime")
     ]
-    columns += [
-        _column(OUTPUT + one.name, one.kind, pl.Series(outputs[one.name]))
+    found += [
+        (OUTPUT + one.name, one.kind, pl.Series(outputs[one.name]))
         for one in manifest.signature.outputs
         if one.width == 0
     ]
+    watched = drift or Drift()
+    windows = cut_windows(rows[time], watched) if time is not None else None
+    columns = (_column(name, kind, values, windows, watched.alpha / len(found)) for name, kind, values in found)
     return Reference(rows=rows.height, columns=tuple(columns))
 
 
-def _column(name: str, kind: str, values: pl.Series) -> ReferenceColumn:
-    return _numbers(name, values) if kind in ("number", "integer") else _categories(name, values)
+def _column(name: str, kind: str, values: pl.Series, windows: Windows | None, alpha: float) -> ReferenceColumn:
+    column = _numbers(name, values) if kind in ("number", "integer") else _categories(name, values)
+    return column if windows is None else replace(column, usual=usual_psi(column, values, windows, alpha))
 
 
 def _numbers(name: str, values: pl.Series) -> ReferenceColumn:

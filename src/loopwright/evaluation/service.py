@@ -173,7 +173,10 @@ def _keep_reference(
 ) -> str:
     declared, key = workspace.model.declaration, f"{task.folder}/reference.json"
     without = (*declared.redact, *([declared.key] if declared.key else []))
-    workspace.storage.put(key, to_json(make_reference(opened.manifest, rows, outputs, without=without)))
+    reference = make_reference(
+        opened.manifest, rows, outputs, without=without, time=declared.time, drift=declared.drift
+    )
+    workspace.storage.put(key, to_json(reference))
     return key
 
 

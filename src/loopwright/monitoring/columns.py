@@ -115,14 +115,16 @@ def compare_counts(column: ReferenceColumn, counts: ColumnCounts, weight: float,
         weight=weight,
         jensen_shannon=jensen_shannon(was, now) if comparable else None,
         wasserstein=_moved(column, was, now) if comparable and number else None,
+        usual=column.usual,
     )
 
 
 def corrected(columns: Sequence[ColumnDrift], drift: Drift) -> tuple[ColumnDrift, ...]:
     """p-values by Holm's method (1979), which bounds the chance of any false alarm among all columns; and who drifted.
 
-    A column has drifted where the PSI reaches `drift.psi` and its corrected p-value is below `drift.alpha`. It matters
-    where it would make a drifted window by itself: an output does, and an input that weighs `drift.weight`.
+    A column has drifted where the PSI reaches `drift.psi`, and what the reference's own windows reach, and its
+    corrected p-value is below `drift.alpha`. It matters where it would make a drifted window by itself: an output does,
+    and an input that weighs `drift.weight`.
     """
     tested = [one for one in columns if one.p_value is not None]
     p_values = holm(np.array([one.p_value for one in tested], dtype=np.float64)).tolist()
@@ -147,7 +149,8 @@ def _known(column: ReferenceColumn, merged: WindowSummary) -> bool:
 
 
 def _of_seasons(column: ReferenceColumn, counts: ColumnCounts) -> ReferenceColumn:
-    return replace(column, counts=counts.bins, missing=counts.missing, unseen=counts.unseen)
+    """The seasons' own `spread` says how they differ; windows of other hours than theirs say nothing of it."""
+    return replace(column, counts=counts.bins, missing=counts.missing, unseen=counts.unseen, usual=0.0)
 
 
 def _stacked(name: str, seasons: Sequence[WindowSummary]) -> np.ndarray:
@@ -155,7 +158,8 @@ def _stacked(name: str, seasons: Sequence[WindowSummary]) -> np.ndarray:
 
 
 def _judged(column: ColumnDrift, p_value: float | None, drift: Drift) -> ColumnDrift:
-    drifted = column.psi is not None and p_value is not None and column.psi >= drift.psi and p_value < drift.alpha
+    far = column.psi is not None and column.psi >= max(drift.psi, column.usual)
+    drifted = far and p_value is not None and p_value < drift.alpha
     matters = column.column.startswith(OUTPUT) or (column.weight > 0 and column.weight >= drift.weight)
     return replace(column, p_value=p_value, drifted=drifted, matters=matters)
 

@@ -29,14 +29,20 @@ VALUES = 50
 
 
 def compare_rows(
-    reference: pl.DataFrame, current: pl.DataFrame, drift: Drift, importance: Mapping[str, float] | None = None
+    reference: pl.DataFrame,
+    current: pl.DataFrame,
+    drift: Drift,
+    importance: Mapping[str, float] | None = None,
+    usual: Mapping[str, float] | None = None,
 ) -> tuple[ColumnDrift, ...]:
-    """Each column that both have, dates left out, judged as a window's columns are; `importance` is by column name.
+    """Each column that both have, dates left out, judged as a window's columns are.
+
+    `importance`, and the PSI that is `usual` between the reference's own windows, are by column name.
 
     Numbers: Kolmogorov-Smirnov and Wasserstein on the values themselves, on their counts where the reference has no
     more than `BINS` different ones; PSI and Jensen-Shannon on bins of equal mass of the reference. The rest: chi².
     """
-    known = importance or {}
+    known, reached = importance or {}, usual or {}
     names = [name for name in reference.columns if name in current.columns and _comparable(reference[name].dtype)]
     columns = {name: _weighed(_named(name), known.get(name, 0.0)) for name in names}
     weights = input_weights(list(columns.values()))
@@ -44,6 +50,7 @@ def compare_rows(
         replace(
             _compare(column.name, reference[name], current[name], weights.get(column.name, 0.0)),
             importance=column.importance,
+            usual=reached.get(name, 0.0),
         )
         for name, column in columns.items()
     ]

@@ -177,6 +177,8 @@ def _card(picture: ColumnPicture, psi_limit: float) -> str:
     drift = picture.drift
     mark = badge("drifted", "bad" if drift.matters else "weak") if drift.drifted else ""
     facts = [f"PSI {drift.psi:.2f}" if drift.psi is not None else "not comparable"]
+    if drift.usual > psi_limit:
+        facts.append(f"ordinary windows reach {drift.usual:.2f}")
     if drift.p_value is not None:
         facts.append(f"p = {drift.p_value:.2g}")
     if drift.missing_share or drift.was_missing:
@@ -186,7 +188,11 @@ def _card(picture: ColumnPicture, psi_limit: float) -> str:
     if not drift.matters:
         facts.append("hardly used by the model")
     history = [psi for _, psi in picture.history]
-    spark = f"<figure>{sparkline(history, psi_limit)}<span>PSI by window</span></figure>" if len(history) > 1 else ""
+    spark = (
+        f"<figure>{sparkline(history, max(psi_limit, drift.usual))}<span>PSI by window</span></figure>"
+        if len(history) > 1
+        else ""
+    )
     return (
         f'<article class="card"><h3>{escape(drift.column)} {mark}</h3>'
         f"{histograms(picture.labels, picture.reference, picture.window)}"

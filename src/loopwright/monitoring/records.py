@@ -24,7 +24,8 @@ class ColumnDrift:
     compare. `weight` is an input's share of all inputs' importance; `matters` says that the column would make a drifted
     window by itself. `missing_share`, `unseen_share` and `outside_share` are of the window's `rows`, `was_…` of the
     reference's `was_rows`. Unseen is what the reference never showed: other categories, values of another kind; outside
-    are numbers beyond its least and greatest. `wasserstein` is in standard deviations of the reference.
+    are numbers beyond its least and greatest. `wasserstein` is in standard deviations of the reference. `usual` is the
+    PSI that the reference's own windows reach, 0 where they differ by no more than chance or are not known.
     """
 
     column: str
@@ -47,6 +48,7 @@ class ColumnDrift:
     weight: float = 0.0
     jensen_shannon: float | None = None
     wasserstein: float | None = None
+    usual: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

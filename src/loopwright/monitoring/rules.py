@@ -64,9 +64,10 @@ def judge_drift(columns: Sequence[ColumnDrift], rows: int, drift: Drift, basis: 
     carried = sum(one.weight for one in drifted)
     reasons = [_drift_reason(one, drift, carried) for one in drifted]
     if not reasons:
-        highest = max((one.psi or 0.0 for one in columns), default=0.0)
-        text = f"none of {len(columns)} columns drifted in {rows} rows (highest PSI {highest:.2f})"
-        reasons = [Reason(rule="drift", finding="pass", text=text, figures={"rows": float(rows), "psi": highest})]
+        highest = max(columns, key=lambda one: one.psi or 0.0)
+        text = f"none of {len(columns)} columns drifted in {rows} rows (highest {_psi(highest, drift)})"
+        figures = {"rows": float(rows), "psi": highest.psi or 0.0}
+        reasons = [Reason(rule="drift", finding="pass", text=text, figures=figures)]
     elif any(one.importance for one in drifted):
         reasons.append(_weight_reason(carried, drift))
     return Verdict(judged=True, decision=decide([*reasons, *([basis] if basis else [])]))
@@ -217,11 +218,18 @@ def _drift_reason(column: ColumnDrift, drift: Drift, carried: float) -> Reason:
         "p": column.p_value or 0.0,
         "rows": float(column.rows),
         "weight": column.weight,
+        "usual": column.usual,
     }
-    text = f"{column.column} drifted: PSI {column.psi:.2f} (limit {drift.psi:g}), p = {column.p_value:.2g}"
+    limit = f"limit {drift.psi:g}" if column.usual <= drift.psi else f"ordinary windows reach {column.usual:.2f}"
+    text = f"{column.column} drifted: PSI {column.psi:.2f} ({limit}), p = {column.p_value:.2g}"
     if column.matters or (column.weight > 0 and carried >= drift.weight):
         return Reason(rule="drift", finding="fail", text=text, figures=figures)
     return Reason(rule="drift", finding="warn", text=f"{text}, but the model hardly uses it", figures=figures)
+
+
+def _psi(column: ColumnDrift, drift: Drift) -> str:
+    usual = f", ordinary windows reach {column.usual:.2f}" if column.usual > drift.psi else ""
+    return f"PSI {column.psi or 0.0:.2f}{usual}"
 
 
 def _weight_reason(carried: float, drift: Drift) -> Reason:

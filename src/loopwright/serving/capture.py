@@ -29,14 +29,14 @@ def segment(batch: Batch) -> pa.Table:
     return pa.table(table)
 
 
-def write_segment(table: pa.Table) -> pa.Buffer:
+def write_segment(table: pa.Table) -> bytes:
     """The table as a Parquet file."""
     sink = pa.BufferOutputStream()
     # A dictionary pays where values repeat; for numbers it takes more time than all the rest. What compacts segments
     # compresses them harder, and takes no time from requests.
     texts = [field.name for field in table.schema if field.type == pa.string() and field.name != "prediction_id"]
     pq.write_table(table, sink, compression="snappy", use_dictionary=texts)
-    return sink.getvalue()
+    return bytes(sink.getvalue())
 
 
 def _facts(batch: Batch) -> dict[str, pa.Array]:

@@ -79,6 +79,8 @@ def simulate(
         raise RequestError(f"a simulation of {days:,} days", remedy=f"ask for 1 to {LONGEST:,}")
     if seed < 0:
         raise RequestError(f"the seed is {seed}", remedy="write 0 or more")
+    if model is not None and project is None:
+        raise RequestError(f"{model} is a model of no project", remedy="name the project's folder, or no model")
     chosen = check_scenario(scenario) if isinstance(scenario, Scenario) else find_scenario(scenario)
     if predictions_per_day is not None:
         chosen = check_scenario(replace(chosen, arrivals=replace(chosen.arrivals, per_day=predictions_per_day)))

@@ -119,6 +119,29 @@ def overdispersion(counts: AnyArray) -> float:
     return max(1.0, float(((observed - expected) ** 2 / np.maximum(expected, 1e-12))[:, common].sum()) / freedom)
 
 
+def alike(counts: AnyArray) -> Significance | None:
+    """Do several samples' counts [samples, categories], some of them few, come from one population?
+
+    Pearson's statistic, whose law where it is expected fewer than five times is no chi-squared: it has the mean and the
+    variance that multinomial samples of these sizes have (Pearson, 1932), and the shape of a chi-squared that has both
+    (Satterthwaite, 1946). None of fewer than two samples or categories.
+    """
+    observed = np.asarray(counts, dtype=np.float64)
+    observed = observed[observed.sum(axis=1) > 0]
+    observed = observed[:, observed.sum(axis=0) > 0]
+    samples, categories = observed.shape
+    if samples < 2 or categories < 2:
+        return None
+    rows, shares = observed.sum(axis=1), observed.sum(axis=0) / observed.sum()
+    expected = np.outer(rows, shares)
+    statistic = float(((observed - expected) ** 2 / expected).sum())
+    rare = float((1 / shares).sum()) - categories**2 - 2 * categories + 2
+    mean = (samples - 1) * (categories - 1)
+    variance = (samples - 1) * (2 * (categories - 1) + rare * float((1 / rows).mean()))
+    scale = variance / (2 * mean)
+    return Significance(statistic=statistic, p_value=chi_squared_tail(statistic / scale, mean / scale))
+
+
 def unusual_count(count: int, usual: AnyArray) -> Significance | None:
     """Does `count` come from where the counts `usual` [2 or more] do? Two-sided; None of fewer.
 

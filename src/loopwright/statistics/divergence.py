@@ -23,8 +23,14 @@ def psi(reference: AnyArray, current: AnyArray) -> float | None:
     """
     if not np.sum(reference) or not np.sum(current):
         return None
-    p, q = (_shares(np.asarray(one, dtype=np.float64) + SMOOTHING) for one in (reference, current))
-    return float(np.sum((q - p) * np.log(q / p)))
+    return float(psi_each(np.asarray(reference), np.asarray(current)))
+
+
+def psi_each(references: AnyArray, currents: AnyArray) -> Floats:
+    """`psi` of many samples at once: counts [..., bins] of both, none of them empty, to [...]."""
+    p, q = (_shares(np.asarray(one, dtype=np.float64) + SMOOTHING) for one in (references, currents))
+    found: Floats = np.sum((q - p) * np.log(q / p), axis=-1)
+    return found
 
 
 def jensen_shannon(reference: AnyArray, current: AnyArray) -> float | None:
@@ -78,7 +84,7 @@ def _middles(edges: Sequence[float]) -> Floats:
 
 
 def _shares(counts: Floats) -> Floats:
-    shares: Floats = counts / counts.sum()
+    shares: Floats = counts / counts.sum(axis=-1, keepdims=True)
     return shares
 
 
