@@ -44,5 +44,5 @@ def test_with_data_it_drafts_a_model_of_it(tmp_path: Path) -> None:
 
 def test_where_no_folder_can_be_it_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no folder")
-    refused = init(tmp_path / "file", "--json")
+    refused = init(tmp_path, "--project", "file", "--json")
     assert (refused.returncode, json.loads(refused.stdout)["error"]) == (1, "StorageError")
