@@ -36,6 +36,13 @@ def test_an_endpoint_is_opened_by_its_own_token_and_the_server_s(server: str | N
     assert not tokens.allow("Bearer für-a", "a")
 
 
+def test_what_is_staged_for_an_endpoint_is_as_open_as_the_endpoint() -> None:
+    tokens = Tokens(None, {"a": "for-a"})
+    assert tokens.allow("Bearer for-a", "a-staging")
+    assert not tokens.allow(None, "a-staging")
+    assert tokens.allow(None, "b-staging")
+
+
 def test_both_doors_ask_for_tokens(kit: Any, project: Any, serve: Callable[..., Any], row: dict[str, Any]) -> None:
     project.release(project.bundle())
     project.release(project.bundle(), endpoint="private")

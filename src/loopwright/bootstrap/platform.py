@@ -123,6 +123,7 @@ class Platform:
             self.settings.storage_url(self.root),
             address=self.inference_url,
             token=self.settings.token,
+            endpoint_tokens=self.settings.endpoint_tokens,
             certificate=self.settings.tls_files(self.root)[0],
             spool=self.home / "spool",
         )

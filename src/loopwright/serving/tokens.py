@@ -1,9 +1,11 @@
-"""Who may ask what: the server's bearer token opens everything, an endpoint's own that endpoint."""
+"""Who may ask what: the server's bearer token opens everything, an endpoint's own that endpoint and its staging."""
 
 from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
+
+from loopwright.core.ids import STAGING
 
 
 class Tokens:
@@ -15,7 +17,9 @@ class Tokens:
 
     def allow(self, authorization: str | None, endpoint: str | None) -> bool:
         """Whether who shows this `Authorization` may ask `endpoint`; None is the server itself: its status, figures."""
-        own = self._endpoints.get(endpoint) if endpoint is not None else None
+        own = None
+        if endpoint is not None:  # what is staged is the same model: it must not be open where the endpoint is not
+            own = self._endpoints.get(endpoint) or self._endpoints.get(endpoint.removesuffix(STAGING))
         accepted = [one for one in (self._server, own) if one is not None]
         given = (authorization or "").encode("utf-8", "replace")
         # A comparison's time does not tell how much of it was right.

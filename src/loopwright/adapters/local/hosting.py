@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -16,6 +16,7 @@ import httpx
 
 from loopwright.adapters.obstore.storage import open_storage
 from loopwright.core.clock import Clock, SystemClock
+from loopwright.core.ids import STAGING
 from loopwright.core.sockets import free_port
 from loopwright.core.tls import trusting
 from loopwright.errors import HostingError
@@ -26,9 +27,9 @@ class LocalHosting:
     """Keeps the promise of `ports.Hosting`.
 
     `address` is where the platform's own server would be (`http://127.0.0.1:8401`); it is used if it comes to serve the
-    endpoint's newest revision within `patience` seconds. It is shown the `token`, and trusted by its `certificate`,
-    where it has these. `spool` is the folder of a started server's captures and
-    bundle copies. A started server has `start_seconds` to become ready and as many to end.
+    endpoint's newest revision within `patience` seconds. It is shown the `token`, else the endpoint's of the
+    `endpoint_tokens`, and trusted by its `certificate`, where it has these. `spool` is the folder of a started server's
+    captures and bundle copies. A started server has `start_seconds` to become ready and as many to end.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class LocalHosting:
         *,
         address: str | None = None,
         token: str = "",
+        endpoint_tokens: Mapping[str, str] | None = None,
         certificate: Path | None = None,
         spool: Path,
         patience: float = 6.0,
@@ -46,6 +48,7 @@ class LocalHosting:
         self._storage_url = storage_url
         self._address = address
         self._token = token
+        self._endpoint_tokens = endpoint_tokens or {}
         self._certificate = certificate
         self._spool = spool
         self._patience = patience
@@ -57,15 +60,16 @@ class LocalHosting:
         """See `loopwright.ports.hosting.Hosting.reach`. Raises `SettingsError` where the certificate is none."""
         digest = self._newest(endpoint)
         if self._address is not None:
-            with self._client(self._address) as client:
+            with self._client(self._address, endpoint) as client:
                 if self._is_served(client, endpoint, digest):
                     yield client
                     return
         with self._started(endpoint, digest) as client:
             yield client
 
-    def _client(self, address: str) -> httpx.Client:
-        headers = {"authorization": f"Bearer {self._token}"} if self._token else {}
+    def _client(self, address: str, endpoint: str) -> httpx.Client:
+        token = self._token or self._endpoint_tokens.get(endpoint.removesuffix(STAGING))
+        headers = {"authorization": f"Bearer {token}"} if token else {}
         trusted = trusting(self._certificate) if self._certificate else True
         return httpx.Client(base_url=address, headers=headers, verify=trusted, trust_env=False)
 
