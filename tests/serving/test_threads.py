@@ -2,10 +2,43 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import sys
-from threading import Event, Thread
+from contextlib import suppress
+from pathlib import Path
+from threading import Event, Thread, get_native_id
 
-from loopwright.serving.threads import TURN_SECONDS, ShortTurns
+import pytest
+
+from loopwright.serving.threads import NICE, SLICE_NANOSECONDS, TURN_SECONDS, ShortTurns, give_way
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has priorities of single threads")
+def test_a_thread_that_gives_way_is_alone_in_it() -> None:
+    found: list[tuple[int, str]] = []
+
+    def work() -> None:
+        give_way()
+        found.append((os.getpriority(os.PRIO_PROCESS, get_native_id()), slice_of_this_thread()))
+
+    before = (os.getpriority(os.PRIO_PROCESS, get_native_id()), slice_of_this_thread())
+    thread = Thread(target=work)
+    thread.start()
+    thread.join()
+    ((nice, length),) = found
+    assert nice == NICE
+    if before[1] and tuple(map(int, platform.release().split(".")[:2])) >= (6, 12):
+        assert length == str(SLICE_NANOSECONDS)
+    assert (os.getpriority(os.PRIO_PROCESS, get_native_id()), slice_of_this_thread()) == before
+
+
+def slice_of_this_thread() -> str:
+    """In nanoseconds; empty where the kernel does not tell."""
+    with suppress(OSError):
+        lines = Path("/proc/thread-self/sched").read_text().splitlines()
+        return next((line.split(":")[1].strip() for line in lines if line.startswith("se.slice")), "")
+    return ""
 
 
 def test_turns_are_short_while_something_works_and_as_before_afterwards() -> None:

@@ -6,11 +6,9 @@ import logging
 import os
 import secrets
 import signal
-import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from itertools import count
-from threading import Event, Lock, Thread, get_native_id
+from threading import Event, Lock, Thread
 
 import numpy as np
 
@@ -27,7 +25,7 @@ from loopwright.serving.recorder import Recorder
 from loopwright.serving.shadows import Shadows
 from loopwright.serving.spool import Spool
 from loopwright.serving.summaries import Windows
-from loopwright.serving.threads import short_turns
+from loopwright.serving.threads import give_way, short_turns
 from loopwright.serving.totals import Totals
 from loopwright.traffic.predictions import segment_key
 from loopwright.traffic.status import ServerStatus, status_key
@@ -247,9 +245,8 @@ class Background:
         """A thread that acts again and again, until it is to stop or the act says False."""
 
         def loop() -> None:
-            if name in _YIELDING and sys.platform == "linux":
-                with suppress(OSError):  # some sandboxes do not let it
-                    os.setpriority(os.PRIO_PROCESS, get_native_id(), 5)
+            if name in _YIELDING:
+                give_way()
             said = ""
             while not self._stopping.wait(seconds):
                 try:
@@ -269,7 +266,6 @@ class Background:
 
 
 _YIELDING = ("write", "send")
-"""Threads that have the processor when nobody is to be answered: what takes them long needs no lock of Python's."""
 
 
 def _end_with_supervisor() -> Callable[[], None]:
