@@ -47,6 +47,39 @@ def test_a_drifted_window_fails_and_opens_an_alert(monitors, promote, traffic, c
     assert (alert.rule, alert.severity, alert.evidence) == ("drift", "warning", finding.id)
 
 
+def test_a_version_that_took_over_late_in_a_window_is_not_judged_by_its_hours(
+    monitors, promote, traffic, clock, declared
+):
+    promote("first")
+    for _ in range(45):
+        traffic()
+    promote("second")
+    for _ in range(15):
+        traffic(2, temp=WARM)
+    clock.sleep(AN_HOUR / 4)
+    found = {one.kind: one for one in monitors.tick(declared)}
+    assert not found["drift"].judged
+    assert "75% of its rows came at other times of the window" in found["drift"].decision.because()
+    assert monitors.alerts("demand", open_only=True) == []
+    traffic(2, temp=WARM)
+    clock.sleep(AN_HOUR)
+    found = {one.kind: one for one in monitors.tick(declared)}
+    assert not found["drift"].passed
+    assert "is it computed as it was in training?" in found["quality"].decision.because()  # its first window judged
+
+
+def test_a_version_that_shares_a_window_evenly_is_judged(monitors, promote, traffic, clock, declared):
+    promote("first")
+    promote("second")
+    for _ in range(30):
+        traffic(1)
+        traffic(2, temp=WARM)
+    clock.sleep(AN_HOUR / 4)
+    (finding,) = [one for one in monitors.tick(declared) if one.kind == "drift"]
+    assert finding.judged
+    assert not finding.passed
+
+
 def test_ticking_again_finds_nothing_new(monitors, promote, traffic, clock, declared):
     promote("first")
     traffic(temp=WARM)

@@ -26,6 +26,10 @@ ERROR_LIMIT = 0.02
 SLOW_RATIO, SLOW_MS = 2.0, 5.0
 """Latency is too high where p99 surely is (99 %) above this many times the usual one, and by this many milliseconds."""
 
+UNEVEN = 0.1
+"""How unevenly a version may have its share of a window, and be judged by it: see `windows.unevenly`. By chance 200
+rows of an even share are 0.05 apart."""
+
 JOINT_AUC = 0.6
 """How well rows must be told from the reference's for it to matter: the ROC-AUC of a classifier."""
 
@@ -71,6 +75,21 @@ def judge_drift(columns: Sequence[ColumnDrift], rows: int, drift: Drift, basis: 
     elif any(one.importance for one in drifted):
         reasons.append(_weight_reason(carried, drift))
     return Verdict(judged=True, decision=decide([*reasons, *([basis] if basis else [])]))
+
+
+def judge_share(uneven: float) -> Verdict | None:
+    """A window of whose hours the version had unlike shares is not judged by its columns; None where it may be.
+
+    Who takes over in the evening has answered evenings: against days and nights they would seem to have drifted.
+    """
+    if uneven <= UNEVEN:
+        return None
+    text = (
+        f"the version did not answer when callers asked ({uneven:.0%} of its rows came at other times of the window): "
+        "it took over, or began to share, in the midst of it, which is not judged"
+    )
+    reason = Reason(rule="share", finding="warn", text=text, figures={"uneven": uneven, "limit": UNEVEN})
+    return Verdict(judged=False, decision=decide([reason]))
 
 
 def judge_joint(joint: JointDrift | None, drift: Drift) -> Verdict:

@@ -30,6 +30,7 @@ from loopwright.monitoring.rules import (
     judge_errors,
     judge_latency,
     judge_quality,
+    judge_share,
     judge_silence,
     judge_volume,
 )
@@ -157,17 +158,20 @@ class Monitors:
             windows = closed_windows(self.storage, champion, since, until, watched)
             if watch == "drift":
                 reference, silence = self.reference(champion), Silence.of(data)
-                for start, window, everybody in windows:
+                for start, window, everybody, uneven in windows:
                     silence = silence.ended(start, start + watched)
                     for one in everybody:
                         keep_window(self.storage, one, start, watched)
                     came = asked(everybody)
-                    found += self._look_at_columns(champion, reference, window, came, start, watched, declaration)
+                    shared = judge_share(uneven)
+                    found += self._look_at_columns(
+                        champion, reference, window, came, start, watched, declaration, shared
+                    )
                 found += self._look_for_silence(champion, silence, until, watched)
                 data = silence.data()
             else:
                 usual = data["latency"] if data.get("version") == champion.number else []
-                for start, window, _ in windows:
+                for start, window, _, _ in windows:
                     kept, usual = self._look_at_answers(champion, window, start, watched, usual)
                     found += kept
                 data = {"version": champion.number, "latency": usual}
@@ -183,16 +187,22 @@ class Monitors:
         start: datetime,
         length: timedelta,
         declaration: Declaration,
+        shared: Verdict | None,
     ) -> list[Finding]:
-        """What the champion's window shows; `came` are the requests of all versions in it, whoever shared them."""
+        """What the champion's window shows; `came` are the requests of all versions in it, whoever shared them.
+
+        Where they were shared unevenly, `shared` says so instead of what the columns show of drift.
+        """
         drift = declaration.drift
         basis = choose_basis(reference, self._seasons(champion, start, length, drift), drift)
         columns = compare_columns(basis.reference, window, drift, basis.spread)
         weeks = earlier_windows(self.storage, window.endpoint, start, length, WEEK)
         usual = [asked(windows) for windows in weeks.values()]
-        first = not findings(self.state, model=champion.model, version=champion.number, kind="drift", limit=1)
+        first = shared is None and not findings(
+            self.state, model=champion.model, version=champion.number, kind="drift", judged_only=True, limit=1
+        )
         verdicts: dict[FindingKind, Verdict] = {
-            "drift": judge_drift(columns, window.rows, drift, basis.reason),
+            "drift": shared or judge_drift(columns, window.rows, drift, basis.reason),
             "quality": judge_quality(columns, window.rows, drift, first=first),
             "volume": judge_volume(came, usual, drift),
         }

@@ -125,6 +125,7 @@ def findings(
     version: int | None = None,
     kind: FindingKind | None = None,
     failed_only: bool = False,
+    judged_only: bool = False,
     limit: int = 50,
 ) -> list[Finding]:
     """Findings, newest window first."""
@@ -135,6 +136,8 @@ def findings(
             query = query.where(column == value)
     if failed_only:
         query = query.where(FINDINGS.c.passed.is_(False))
+    if judged_only:
+        query = query.where(FINDINGS.c.judged.is_(True))
     with state.read() as connection:
         return [finding_of(row) for row in connection.execute(query).mappings()]
 

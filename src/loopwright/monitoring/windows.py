@@ -6,7 +6,7 @@ the same hour are held against, and what a report of weeks is made of.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from loopwright.core.codec import from_json, to_json
@@ -21,6 +21,9 @@ LATE = timedelta(minutes=2)
 
 
 WINDOWS = "windows"
+
+PARTS = 4
+"""Into so many parts of equal length a window is cut to see whether a version had its share of it evenly."""
 
 MOST_SEASONS = 8
 """How many seasons back a window is compared with."""
@@ -39,9 +42,9 @@ def window_of(moment: datetime, length: timedelta) -> datetime:
 
 def closed_windows(
     storage: Storage, version: ModelVersion, since: datetime | None, until: datetime, length: timedelta
-) -> Iterator[tuple[datetime, WindowSummary, list[WindowSummary]]]:
+) -> Iterator[tuple[datetime, WindowSummary, list[WindowSummary], float]]:
     """The version's traffic from `since` (its making, where None) to `until`: each window's start and merged summary,
-    and those of all versions that answered in it.
+    those of all versions that answered in it, and how `unevenly` it had its share.
 
     A window in which the version had none is left out.
     """
@@ -52,7 +55,22 @@ def closed_windows(
     for start in sorted(parts):
         merged = {number: found for number, some in parts[start].items() if (found := merge(some)) is not None}
         if version.number in merged:
-            yield start, merged[version.number], list(merged.values())
+            uneven = unevenly(parts[start], version.number, start, length)
+            yield start, merged[version.number], list(merged.values()), uneven
+
+
+def unevenly(summaries: dict[int, list[WindowSummary]], version: int, start: datetime, length: timedelta) -> float:
+    """How far the times at which `version` answered are from those at which anybody did, from 0 to 1.
+
+    The total variation distance of both over the window's `PARTS`: 0 where it had the same share of each, whatever
+    share; 1/2 where it took over in the middle of a day that was as busy before as after.
+    """
+    own = _by_part(summaries.get(version, ()), start, length)
+    everybody = [sum(some) for some in zip(*(_by_part(one, start, length) for one in summaries.values()), strict=True)]
+    if not sum(own):
+        return 0.0
+    apart = [abs(a / sum(own) - b / sum(everybody)) for a, b in zip(own, everybody, strict=True)]
+    return float(sum(apart)) / 2
 
 
 def keep_window(storage: Storage, window: WindowSummary, start: datetime, length: timedelta) -> None:
@@ -85,6 +103,14 @@ def earlier_windows(
     starts = [start - season * back for back in range(1, MOST_SEASONS + 1)]
     found = {one: kept_windows(storage, endpoint, one, length) for one in starts if window_of(one, length) == one}
     return {one: windows for one, windows in found.items() if windows}
+
+
+def _by_part(summaries: Sequence[WindowSummary], start: datetime, length: timedelta) -> list[int]:
+    """Answered rows; those of shadows were answered by others."""
+    found = [0] * PARTS
+    for one in summaries:
+        found[min(PARTS - 1, int((one.start - start) / length * PARTS))] += 0 if one.shadow else one.rows
+    return found
 
 
 def _folder(endpoint: str, start: datetime, length: timedelta) -> str:
