@@ -4,12 +4,14 @@ from datetime import UTC, datetime
 
 import numpy as np
 import polars as pl
+import pytest
 
 from loopwright.bundle.bins import count_categories, count_numbers
 from loopwright.bundle.outputs import task_signature
 from loopwright.bundle.records import Input, Manifest
 from loopwright.evaluation.reference import BINS, VALUES, make_reference
 from loopwright.statistics.comparison import chi_squared
+from loopwright.statistics.divergence import psi
 
 
 def reference_of(column, kind, without=()):
@@ -43,12 +45,23 @@ def test_the_bins_are_those_that_serving_counts_into():
 
 
 def test_the_commonest_values_have_a_bin_and_the_others_share_one():
-    values = [one for place in range(60) for one in [f"v{place:02}"] * 2 * (100 - place)] + [None, None]
+    values = [f"v{place:02}" for place in range(60) for _ in range(200 if place < VALUES else 20)] + [None, None]
     made = reference_of(values, "text")["input.c"]
     assert made.values == tuple(f"v{place:02}" for place in range(VALUES))
-    assert made.counts == tuple(count_categories(made.values, values[1::2]))
-    assert made.counts[-1] == sum(100 - place for place in range(50, 60))
-    assert made.missing == 1
+    assert sum(made.counts) + made.missing == len(values) // 2
+    expected = np.full(VALUES + 1, 100)  # half of the rows of each; ten share the last
+    assert np.all(np.abs(np.array(made.counts) - expected) < 5 * np.sqrt(expected))
+    assert reference_of(values[::-1], "text")["input.c"] == made  # the same rows, the same reference
+
+
+@pytest.mark.parametrize("stations", [60, 100, 101])
+def test_values_that_come_by_turns_are_counted_as_often_as_they_come(stations):
+    """As a panel has them: every other row would be of every other station."""
+    values = [f"station {row % stations}" for row in range(6000)]
+    made = reference_of(values, "text")["input.c"]
+    counts = np.array(count_categories(made.values, values))
+    assert len(made.values) == VALUES
+    assert psi(np.array(made.counts), counts) < 0.1
 
 
 def test_as_many_values_as_have_a_bin_are_counted_in_all_rows():

@@ -71,15 +71,24 @@ def _numbers(name: str, values: pl.Series) -> ReferenceColumn:
 def _categories(name: str, values: pl.Series) -> ReferenceColumn:
     first = rows = _by_text(values)
     if len(rows) > VALUES + (None in rows):
-        # What a sample has most of, it has more of than there is: later windows would seem to lack it. So every other
-        # row says which values are told apart, and the rows between them how common those are.
-        first, rows = _by_text(values.gather_every(2)), _by_text(values.gather_every(2, offset=1))
+        # What a sample has most of, it has more of than there is: later windows would seem to lack it. So one half of
+        # the rows says which values are told apart, and the other half how common those are.
+        first, rows = _halves(rows)
     ranked = sorted((-count, text) for text, count in first.items() if text is not None)
     known = tuple(sorted(text for _, text in ranked[:VALUES]))
     missing = rows.pop(None, 0)
     counts = tuple(rows[text] for text in known)
     others = rows.total() - sum(counts)
     return ReferenceColumn(name=name, kind="category", counts=(*counts, others), values=known, missing=missing)
+
+
+def _halves(rows: Counter[str | None]) -> tuple[Counter[str | None], Counter[str | None]]:
+    """The rows in two halves, drawn by lot: every other row would be every other station where stations take turns."""
+    texts = sorted(rows, key=lambda text: (text is not None, text or ""))
+    lots = np.random.default_rng(0)  # the same rows make the same reference
+    drawn = lots.multivariate_hypergeometric([rows[text] for text in texts], rows.total() // 2, method="marginals")
+    first = Counter(dict(zip(texts, drawn.tolist(), strict=True)))
+    return +first, rows - first
 
 
 def _by_text(values: pl.Series) -> Counter[str | None]:
