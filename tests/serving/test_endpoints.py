@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import shutil
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from loopwright.adapters.obstore.storage import open_storage
 from loopwright.bootstrap.predictor import load_predictor
 from loopwright.errors import NotFoundError, StorageError
 from loopwright.ports.predictor import Predictor
@@ -271,6 +273,26 @@ def test_a_local_store_is_read_where_it_lies_by_many_workers_at_once(project: An
         workers = list(threads.map(lambda _: follow(["demand"]), range(40)))
     assert [numbers(worker) for worker in workers] == [{"demand": 1}] * 40
     assert copies(tmp_path) == []
+
+
+@pytest.mark.parametrize("left", [False, True], ids=["nothing there", "a copy cut short"])
+def test_workers_that_start_at_once_far_from_the_store_all_serve_the_newest(
+    project: Any, follow: Any, tmp_path: Path, left: bool
+) -> None:
+    project.release(project.bundle())
+    far = open_storage("memory://")
+    for key in project.storage.list(""):
+        far.put(key, project.storage.get(key))
+    for _ in range(8):
+        half = tmp_path / "cache" / first_digest(project) / "bundles" / "demand" / "1"
+        if left:
+            half.mkdir(parents=True)
+            (half / ".fetching-killed").write_bytes(b"half")
+        with ThreadPoolExecutor(4) as threads:
+            workers = list(threads.map(lambda _: follow(["demand"], far), range(4)))
+        assert [(numbers(worker), worker.faults) for worker in workers] == [({"demand": 1}, {})] * 4
+        assert not list(half.glob(".*"))
+        shutil.rmtree(tmp_path / "cache")
 
 
 def test_a_server_that_starts_again_finds_the_copies_of_the_revision_before(

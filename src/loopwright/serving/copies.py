@@ -9,8 +9,8 @@ import fcntl
 import os
 import re
 import shutil
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from loopwright.errors import StorageError
@@ -38,6 +38,17 @@ class Copies:
         except OSError as error:
             raise StorageError(f"{path} cannot be made: {error.strerror}", remedy="mend the spool") from error
         return path
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Meanwhile nobody else fetches into these copies, or clears one. Whoever waits finds what was fetched."""
+        lock = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
 
     def clear(self, digest: str) -> None:
         """Remove what is in a copy that is held."""

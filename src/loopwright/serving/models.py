@@ -170,12 +170,16 @@ class Shelf:
         digest = variant.bundle_digest
         copy = self._copies.hold(digest)
         try:
-            return self._load_folder(variant, fetch_folder(self._storage, variant.bundle, copy))
-        except BundleError:
-            if not any(copy.iterdir()):
-                raise
-            self._copies.clear(digest)  # the copy may be what is broken: fetch it once more
-            return self._load_folder(variant, fetch_folder(self._storage, variant.bundle, copy))
+            with self._copies.alone():  # what another worker is fetching looks like a broken copy until all is there
+                folder = fetch_folder(self._storage, variant.bundle, copy)
+            try:
+                return self._load_folder(variant, folder)
+            except BundleError:
+                if not folder.is_relative_to(copy):
+                    raise
+                with self._copies.alone():
+                    self._copies.clear(digest)  # the copy may be what is broken: fetch it once more
+                    return self._load_folder(variant, fetch_folder(self._storage, variant.bundle, copy))
         finally:
             if not any(copy.iterdir()):
                 self._copies.let_go(digest)  # a local store's bundles are read where they lie
