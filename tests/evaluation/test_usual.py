@@ -210,6 +210,14 @@ def test_a_column_that_is_missing_in_most_windows_has_no_usual() -> None:
     assert (usual["input.sky"], usual["input.temp"]) == (0, 0)
 
 
+def test_a_column_of_one_value_a_window_has_no_usual() -> None:
+    rows = weather(np.random.default_rng(7), 12)
+    once = pl.int_range(pl.len()) % 300 == 5
+    rows = rows.with_columns(sky=pl.when(once).then(pl.col("day").cast(pl.String)), temp=pl.when(once).then("temp"))
+    usual = usual_of(reference_of(rows))
+    assert (usual["input.sky"], usual["input.temp"]) == (0, 0)
+
+
 def test_a_reference_without_what_is_usual_is_still_read() -> None:
     reference = reference_of(weather(np.random.default_rng(8), 12), time=None)
     old = to_json(reference).replace(b',"usual":0.0', b"").replace(b'"usual":0.0,', b"")

@@ -149,6 +149,11 @@ def test_what_is_common_to_all_is_told_as_pearson_tells_it_and_nothing_is_not_to
     assert alike([[5, 5]]) is alike([[5, 0], [3, 0]]) is alike(np.zeros((3, 4))) is None
 
 
+@pytest.mark.parametrize("categories", [2, 12])
+def test_samples_of_one_each_all_of_them_different_say_nothing(categories: int) -> None:
+    assert alike(np.eye(categories)) is None
+
+
 @pytest.mark.parametrize("spread", [0.0, 0.3])
 def test_a_count_among_usual_ones_is_seldom_unusual_also_where_they_burst(spread: float) -> None:
     rng = np.random.default_rng(4)

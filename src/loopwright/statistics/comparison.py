@@ -124,7 +124,8 @@ def alike(counts: AnyArray) -> Significance | None:
 
     Pearson's statistic, whose law where it is expected fewer than five times is no chi-squared: it has the mean and the
     variance that multinomial samples of these sizes have (Pearson, 1932), and the shape of a chi-squared that has both
-    (Satterthwaite, 1946). None of fewer than two samples or categories.
+    (Satterthwaite, 1946). None of fewer than two samples or categories, or where the statistic can only be what it is,
+    as of samples of one each.
     """
     observed = np.asarray(counts, dtype=np.float64)
     observed = observed[observed.sum(axis=1) > 0]
@@ -139,6 +140,8 @@ def alike(counts: AnyArray) -> Significance | None:
     mean = (samples - 1) * (categories - 1)
     variance = (samples - 1) * (2 * (categories - 1) + rare * float((1 / rows).mean()))
     scale = variance / (2 * mean)
+    if scale < 1e-9:
+        return None
     return Significance(statistic=statistic, p_value=chi_squared_tail(statistic / scale, mean / scale))
 
 
