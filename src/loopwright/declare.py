@@ -56,7 +56,7 @@ class Declaration:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not NAME.fullmatch(str(self.name)):
+        if not isinstance(self.name, str) or not NAME.fullmatch(self.name):
             raise DeclarationError(
                 f"a model is named {self.name!r}",
                 remedy="use lower-case letters, digits and inner hyphens, 63 at most, such as bike-demand",
