@@ -15,10 +15,13 @@ from loopwright.serving.threads import NICE, SLICE_NANOSECONDS, TURN_SECONDS, Sh
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has priorities of single threads")
-def test_a_thread_that_gives_way_is_alone_in_it() -> None:
+@pytest.mark.parametrize("more", [0, 3, 19])
+def test_a_thread_that_gives_way_is_alone_in_it(more: int) -> None:
+    """Also where the process gives way to others already: by `more`."""
     found: list[tuple[int, str]] = []
 
     def work() -> None:
+        os.setpriority(os.PRIO_PROCESS, get_native_id(), before[0] + more)
         give_way()
         found.append((os.getpriority(os.PRIO_PROCESS, get_native_id()), slice_of_this_thread()))
 
@@ -27,7 +30,7 @@ def test_a_thread_that_gives_way_is_alone_in_it() -> None:
     thread.start()
     thread.join()
     ((nice, length),) = found
-    assert nice == NICE
+    assert nice == min(19, before[0] + more + NICE)
     if before[1] and tuple(map(int, platform.release().split(".")[:2])) >= (6, 12):
         assert length == str(SLICE_NANOSECONDS)
     assert (os.getpriority(os.PRIO_PROCESS, get_native_id()), slice_of_this_thread()) == before

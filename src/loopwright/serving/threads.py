@@ -19,6 +19,8 @@ VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLA
 
 TURN_SECONDS = 0.0001
 NICE = 5
+"""So much less than who answers; 19 is the least there is."""
+
 SLICE_NANOSECONDS = 100_000_000
 """The longest that Linux gives."""
 
@@ -35,19 +37,20 @@ def give_way() -> None:
     Python's. Only Linux knows priorities of single threads.
     """
     if sys.platform == "linux":
+        nice = min(19, os.getpriority(os.PRIO_PROCESS, get_native_id()) + NICE)
         with suppress(OSError):  # some sandboxes do not let it
-            os.setpriority(os.PRIO_PROCESS, get_native_id(), NICE)
-        _take_long_slices()
+            os.setpriority(os.PRIO_PROCESS, get_native_id(), nice)
+        _take_long_slices(nice)
 
 
-def _take_long_slices() -> None:
+def _take_long_slices(nice: int) -> None:
     """Since 6.12 Linux lets a thread that wakes break into one that has longer slices (`sched_setattr(2)`). A low
     priority alone means less of the time, not that a request need not wait until a slice is over.
     """
     call = _SCHED_SETATTR.get(platform.machine())
     if call is not None:
         normal, flags, unused = 0, 0, 0
-        words = (_SIZE, normal, flags, NICE, unused, SLICE_NANOSECONDS, unused, unused, unused, unused)
+        words = (_SIZE, normal, flags, nice, unused, SLICE_NANOSECONDS, unused, unused, unused, unused)
         ctypes.CDLL(None).syscall(call, 0, struct.pack("=IIQiIQQQII", *words), 0)  # an older kernel takes no notice
 
 
