@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import importlib.util
 import sys
 from collections.abc import Callable, Iterator
@@ -156,12 +157,15 @@ def test_a_server_with_a_token_and_a_certificate_is_reached(kit: ModuleType, pro
     server.client.close()
 
 
-def test_an_endpoints_own_token_is_shown_of_its_staging_too(kit: ModuleType, project: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("named", ["demand", "demand-staging"])
+def test_an_endpoints_own_token_is_shown_of_its_staging_too(
+    kit: ModuleType, project: Any, tmp_path: Path, named: str
+) -> None:
     project.release(project.bundle(), endpoint="demand-staging")
-    server = kit.start_server(project, tmp_path, LOOPWRIGHT_ENDPOINT_TOKENS='{"demand": "own"}')
+    server = kit.start_server(project, tmp_path, LOOPWRIGHT_ENDPOINT_TOKENS=json.dumps({named: "own"}))
     server.wait_for()
     told = {"address": f"http://127.0.0.1:{server.address[1]}"}
-    with hosting(project, tmp_path, **told, endpoint_tokens={"demand": "own"}).reach("demand-staging") as client:
+    with hosting(project, tmp_path, **told, endpoint_tokens={named: "own"}).reach("demand-staging") as client:
         assert client.base_url.port == server.address[1]
         asked = {"path": "/v2/models/demand-staging", "others": {"authorization": "Bearer other"}}
         assert client.get(asked["path"]).status_code == 200

@@ -68,7 +68,8 @@ class LocalHosting:
             yield client
 
     def _client(self, address: str, endpoint: str) -> httpx.Client:
-        token = self._token or self._endpoint_tokens.get(endpoint.removesuffix(STAGING))
+        own = self._endpoint_tokens.get(endpoint) or self._endpoint_tokens.get(endpoint.removesuffix(STAGING))
+        token = self._token or own
         headers = {"authorization": f"Bearer {token}"} if token else {}
         trusted = trusting(self._certificate) if self._certificate else True
         return httpx.Client(base_url=address, headers=headers, verify=trusted, trust_env=False)
