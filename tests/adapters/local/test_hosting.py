@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import importlib.util
+import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
