@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from loopwright.declare import Model
+from loopwright.errors import BundleError, StorageError
 from loopwright.evaluation.gate import decide_gate
 from loopwright.evaluation.records import Champion
 from loopwright.policies.gate import Gate
@@ -76,6 +77,38 @@ def test_an_anchor_that_cannot_be_compared_is_told_and_passed_by(by_hash):
     assert report.against("champion") is not None
     assert report.against("anchor") is None
     assert any(note.startswith("the anchor (version 1) cannot be compared") for note in report.notes)
+
+
+def test_an_anchor_that_is_damaged_keeps_no_successor_from_coming(by_hash):
+    """It can be neither rolled back nor surpassed: no candidate would ever be evaluated again."""
+    anchor = Champion(version=1, folder=by_hash.bundle("anchor", lambda columns: np.nan * columns["x"]))
+    report = by_hash.evaluate(good, Champion(version=3, folder=by_hash.bundle("live", bad), anchor=anchor))
+    assert report.against("champion") is not None
+    assert report.against("anchor") is None
+    assert any("not finite numbers" in note for note in report.notes)
+
+
+def test_a_champion_that_is_damaged_must_be_mended_or_rolled_back(by_hash):
+    with pytest.raises(BundleError, match="the champion"):
+        by_hash.evaluate(
+            good, Champion(version=3, folder=by_hash.bundle("live", lambda columns: np.nan * columns["x"]))
+        )
+
+
+@pytest.mark.parametrize("who", ["champion", "anchor"])
+def test_a_store_that_is_away_passes_nobody_by(by_hash, monkeypatch, who):
+    folders = {one: by_hash.bundle(one, bad) for one in ("champion", "anchor")}
+    listed = by_hash.storage.list
+
+    def away(prefix):
+        if prefix.startswith(folders[who]):
+            raise StorageError("the store is away")
+        return listed(prefix)
+
+    monkeypatch.setattr(by_hash.storage, "list", away)
+    anchor = Champion(version=1, folder=folders["anchor"])
+    with pytest.raises(StorageError):
+        by_hash.evaluate(good, Champion(version=3, folder=folders["champion"], anchor=anchor))
 
 
 def test_a_champion_trained_on_as_old_rows_is_compared_on_those_newer_than_its_own(by_time):

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import polars as pl
 
-from loopwright.errors import BundleError, LoopwrightError
+from loopwright.errors import BundleError, LoopwrightError, StorageError
 from loopwright.evaluation.bench import Bench, Contender
 from loopwright.evaluation.opened import open_bundle
 from loopwright.evaluation.records import Champion
@@ -55,9 +55,11 @@ def contend(
         if (opened.manifest.task == "regression") != (bench.task.name == "regression"):
             return None, f"{name} cannot be compared: its task is {opened.manifest.task}, not {bench.task.name}"
         scores = opened.scores(bench.task, opened.predict(rows), bench.classes)
-    except BundleError:
-        raise  # a champion that is damaged must be mended or rolled back, not passed by
+    except StorageError:
+        raise  # the store will be back, and whom it passed by would be the measure no more
     except LoopwrightError as error:  # a champion of other columns must not keep its successor from coming
+        if who == "champion" and isinstance(error, BundleError):
+            raise  # one that is damaged must be mended or rolled back, not passed by
         return None, f"{name} cannot be compared: {error.message}"
     threshold, sibling = opened.manifest.threshold, standing.sibling
     found = Contender(who=who, scores=scores, unseen=standing.unseen, threshold=threshold, sibling=sibling)
