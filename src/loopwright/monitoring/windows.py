@@ -106,10 +106,9 @@ def earlier_windows(
 
 
 def _by_part(summaries: Sequence[WindowSummary], start: datetime, length: timedelta) -> list[int]:
-    """Answered rows; those of shadows were answered by others."""
     found = [0] * PARTS
     for one in summaries:
-        found[min(PARTS - 1, int((one.start - start) / length * PARTS))] += 0 if one.shadow else one.rows
+        found[min(PARTS - 1, int((one.start - start) / length * PARTS))] += one.rows
     return found
 
 

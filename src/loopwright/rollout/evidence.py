@@ -107,8 +107,8 @@ def side_by_side(windows: Iterable[WindowSummary], challenger: int, champion: in
 def next_look(windows: Iterable[WindowSummary], taken: Sequence[Look], challenger: int, weight: int) -> Look | None:
     """What the slots of a step have seen, once its requests have grown by half since the last look taken; None before.
 
-    The first is due at 50 requests. A request whose variant was chosen by name lies in another variant's slot, and does
-    not count.
+    The first is due at 50 requests. What lies in another variant's slot does not count: servers of earlier releases put
+    requests there whose variant was chosen by name.
     """
     first = SLOTS - SLOTS * weight // 100
     total = np.zeros((3, SLOTS), dtype=np.int64)
