@@ -126,3 +126,10 @@ def test_a_classifier_sees_categories_and_wants_rows_enough() -> None:
     assert joint.auc > 0.7
     assert joint_drift(was, now.head(50)) is None
     assert joint_drift(was.select("day"), now.select("day")) is None
+
+
+def test_values_that_the_reference_never_showed_are_unseen_however_common_they_are() -> None:
+    was = pl.DataFrame({"sky": ["clear"] * 900 + ["rain"] * 100})
+    now = pl.DataFrame({"sky": ["clear"] * 600 + ["sand"] * 300 + [None] * 100})
+    (column,) = compare_rows(was, now, Drift())
+    assert (column.unseen_share, column.was_unseen, column.missing_share) == (0.3, 0.0, 0.1)
