@@ -68,6 +68,19 @@ def test_a_version_that_took_over_late_in_a_window_is_not_judged_by_its_hours(
     assert "is it computed as it was in training?" in found["quality"].decision.because()  # its first window judged
 
 
+def test_a_few_rows_at_odd_times_are_called_few_and_no_taking_over(monitors, promote, traffic, clock, declared):
+    promote("first")
+    promote("second")
+    for minute in range(60):
+        traffic(1)
+        if minute == 30:
+            traffic(2, temp=(0, 5, 0, 0, 0, 0))
+    clock.sleep(AN_HOUR / 4)
+    (finding,) = [one for one in monitors.tick(declared) if one.kind == "drift"]
+    assert not finding.judged
+    assert "5 rows came, fewer than" in finding.decision.because()
+
+
 def test_a_version_that_shares_a_window_evenly_is_judged(monitors, promote, traffic, clock, declared):
     promote("first")
     promote("second")

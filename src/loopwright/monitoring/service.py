@@ -201,8 +201,9 @@ class Monitors:
         first = shared is None and not findings(
             self.state, model=champion.model, version=champion.number, kind="drift", judged_only=True, limit=1
         )
+        drifted = judge_drift(columns, window.rows, drift, basis.reason)
         verdicts: dict[FindingKind, Verdict] = {
-            "drift": shared or judge_drift(columns, window.rows, drift, basis.reason),
+            "drift": shared if shared is not None and drifted.judged else drifted,
             "quality": judge_quality(columns, window.rows, drift, first=first),
             "volume": judge_volume(came, usual, drift),
         }
