@@ -111,6 +111,13 @@ def test_a_declared_model_with_no_version_yet_is_none_of_these_and_that_is_said(
     assert command(*words, "demand", "--json").json in ([], {"demand": []})
 
 
+def test_a_file_that_cannot_be_loaded_may_declare_the_model(command: Command, project: Path) -> None:
+    (project / "demand.py").write_text("import loopwright\n1 / 0\n")
+    said = command("runs", "list", "demand", "--json")
+    assert (said.code, said.json["error"]) == (1, "DeclarationError")
+    assert command("runs", "list", "--json").json == []
+
+
 @pytest.mark.parametrize("words", [("runs", "list", "--limit"), ("monitor", "alerts", "--limit"), ("status", "--runs")])
 def test_less_than_one_row_cannot_be_asked_for(command: Command, words: tuple[str, ...]) -> None:
     assert command(*words, "0").code == command(*words, "-1").code == 2

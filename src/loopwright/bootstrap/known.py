@@ -34,12 +34,14 @@ def known(platform: Platform, model: str) -> str:
 def known_here(platform: Platform, model: str | None) -> str | None:
     """`model`, which may also be declared in the project's files only: they are loaded where nothing else knows it.
 
-    None stays None. Raises `NotFoundError`.
+    None stays None. Raises `NotFoundError`, and `DeclarationError` where a file that may declare it cannot be loaded.
     """
     if model is None or model in platform.journal.models() or model in known_models(platform):
         return model
-    declared, _ = platform.project.look()
+    declared, faults = platform.project.look()
     if model not in declared:
+        for fault in faults:
+            raise fault
         raise unknown("model", model, known_models(platform, declared))
     return model
 
