@@ -116,6 +116,10 @@ class ServerOptions:
                 remedy="set a token (LOOPWRIGHT_TOKEN), listen on 127.0.0.1, or say that the network lets in nobody "
                 "who may not ask (trusted_network)",
             )
+        for endpoint in (name for name, token in self.endpoint_tokens.items() if not token):
+            raise HostingError(
+                f"the token of the endpoint {endpoint} is empty", remedy="give it a long random word, or leave it out"
+            )
         if (
             self.workers < 1
             or self.threads < 0
