@@ -165,7 +165,8 @@ def _positional(one: Argument) -> str:
 
 
 def _row(one: Argument) -> str:
-    shown = f"`{_positional(one)}`" if one.index is not None else f"`{', '.join((*one.names, *one.negatives))}`"
+    names = dict.fromkeys((*one.names, *one.negatives))  # where names hold the negatives, too, as bools' do
+    shown = f"`{_positional(one) if one.index is not None else ', '.join(names)}`"
     default = one.field_info.default
     empty = one.required or default is None or default is False or default is inspect.Parameter.empty
     said = "required" if one.required else "" if empty else f"`{default}`"
