@@ -36,6 +36,7 @@ def test_beyond_loopback_the_server_is_named_for_its_machine(monkeypatch: pytest
         ({"storage_url": "s", "workers": 0}, "must be above 0"),
         ({"storage_url": "s", "threads": -1}, "must be above 0"),
         ({"storage_url": "s", "max_body": 0}, "must be above 0"),
+        ({"storage_url": "s", "server_name": "shop/one"}, "would be called 'shop/one'"),
         ({"storage_url": "s", "endpoint_tokens": {"a": "word", "b": ""}}, "token of the endpoint b is empty"),
         ({"storage_url": "s", "idle_seconds": -1.0}, "must be above 0"),
     ],

@@ -116,6 +116,11 @@ class ServerOptions:
                 remedy="set a token (LOOPWRIGHT_TOKEN), listen on 127.0.0.1, or say that the network lets in nobody "
                 "who may not ask (trusted_network)",
             )
+        if self.server_name and not _SERVER.fullmatch(self.server_name):
+            raise HostingError(
+                f"the inference server would be called {self.server_name!r}",
+                remedy="use letters, digits, '.', '_' and '-': folders and objects are named for it",
+            )
         for endpoint in (name for name, token in self.endpoint_tokens.items() if not token):
             raise HostingError(
                 f"the token of the endpoint {endpoint} is empty", remedy="give it a long random word, or leave it out"
@@ -141,3 +146,6 @@ class ServerOptions:
     def worker_threads(self) -> int:
         """The threads of each worker: all workers together have no more than there are cores."""
         return self.threads or max(1, available_cores() // self.workers)
+
+
+_SERVER = re.compile(r"[A-Za-z0-9][\w.-]{0,99}", re.ASCII)
