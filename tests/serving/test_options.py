@@ -24,7 +24,8 @@ def test_beyond_loopback_the_server_is_named_for_its_machine(monkeypatch: pytest
     monkeypatch.setattr(socket, "gethostname", lambda: "pod-7.cluster")
     assert ServerOptions(storage_url="s", host="0.0.0.0", port=8080, token="t").name == "pod-7-cluster-8080"
     assert ServerOptions(storage_url="s", host="::1").name == "--1-8401"
-    assert ServerOptions(storage_url="s", server_name="mine").name == "mine"
+    for name in ("mine", "--1-8401"):
+        assert ServerOptions(storage_url="s", server_name=name).name == name
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,7 @@ def test_beyond_loopback_the_server_is_named_for_its_machine(monkeypatch: pytest
         ({"storage_url": "s", "threads": -1}, "must be above 0"),
         ({"storage_url": "s", "max_body": 0}, "must be above 0"),
         ({"storage_url": "s", "server_name": "shop/one"}, "would be called 'shop/one'"),
+        ({"storage_url": "s", "server_name": ".."}, "would be called '..'"),
         ({"storage_url": "s", "endpoint_tokens": {"a": "word", "b": ""}}, "token of the endpoint b is empty"),
         ({"storage_url": "s", "idle_seconds": -1.0}, "must be above 0"),
     ],

@@ -148,4 +148,4 @@ class ServerOptions:
         return self.threads or max(1, available_cores() // self.workers)
 
 
-_SERVER = re.compile(r"[A-Za-z0-9][\w.-]{0,99}", re.ASCII)
+_SERVER = re.compile(r"(?!\.)[\w.-]{1,128}", re.ASCII)
