@@ -185,9 +185,10 @@ def test_long_reports_take_turns_and_keep_no_other_answer_waiting(client, declar
         transport = httpx.ASGITransport(client.app)
         async with httpx.AsyncClient(transport=transport, base_url=HERE) as asking:
             drifts = [asyncio.create_task(asking.get("/api/v1/models/demand/drift?exact=true")) for _ in range(50)]
-            while not most:
-                await asyncio.sleep(0.001)
-            other = await asyncio.wait_for(asking.get("/api/v1/models"), 20)
+            async with asyncio.timeout(20):
+                while not most:
+                    await asyncio.sleep(0.001)
+                other = await asking.get("/api/v1/models")
             free.set()
             return other, await asyncio.gather(*drifts)
 
