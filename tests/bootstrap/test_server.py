@@ -134,8 +134,13 @@ def test_it_is_ready_in_two_seconds_without_mlflow(start: Start, bundle: Path) -
 
 def test_a_bundle_at_a_url_is_fetched_and_forgotten_afterwards(start: Start, bundle: Path, tmp_path: Path) -> None:
     spool = tmp_path / "spool"
+    (spool / "bundle-killed").mkdir(parents=True)
     with start("--bundle", bundle.as_uri(), "--spool", str(spool)) as server:
         assert server.client.post("/invocations", json=[ROW]).json() == {"predictions": [21.5]}
+        (fetched,) = spool.glob("bundle-*")
+        damaged = ["--bundle", f"{bundle.as_uri()}/none", "--spool", str(spool), "--port", "0"]
+        assert main(damaged) == 1  # another, in the same spool
+        assert list(spool.glob("bundle-*")) == [fetched]
         assert server.stop() == 0
     assert list(spool.glob("bundle-*")) == []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,7 @@ from loopwright.core.codec import from_json
 from loopwright.errors import LoopwrightError, SettingsError, StorageError
 from loopwright.ports.storage import Storage, fetch_folder
 from loopwright.serving.alone import BundleStorage, served_as
+from loopwright.serving.copies import hold_folder, remove_unless_held
 from loopwright.serving.options import ServerOptions
 from loopwright.serving.server import run_server
 
@@ -77,13 +79,22 @@ def _bundle_folder(options: ServerOptions) -> Iterator[str]:
 
 @contextmanager
 def _scratch(spool: Path) -> Iterator[Path]:
+    """A folder for as long as this server runs; those that killed ones left are removed."""
     try:
         spool.mkdir(parents=True, exist_ok=True)
-        folder = tempfile.TemporaryDirectory(prefix="bundle-", dir=spool)
+        for left in spool.glob("bundle-*"):
+            remove_unless_held(left)
+        lock = None
+        while lock is None:  # another that starts may take it for one that was left
+            folder = Path(tempfile.mkdtemp(prefix="bundle-", dir=spool))
+            lock = hold_folder(folder)
     except OSError as error:
         raise StorageError(f"{spool} cannot be written: {error.strerror}", remedy="name another spool") from None
-    with folder as path:
-        yield Path(path)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
 
 
 def _open_store(options: ServerOptions) -> Storage:
