@@ -15,6 +15,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
+from loopwright.adapters.pyfunc.predictor import PyfuncPredictor
 from loopwright.bootstrap.predictor import load_predictor
 from loopwright.bundle.outputs import task_signature
 from loopwright.bundle.records import Encoding, Input, Manifest
@@ -98,3 +99,24 @@ def test_a_foreign_model_that_is_gone_is_said_to_be(tmp_path: Path) -> None:
     (folder / "model" / "MLmodel").unlink()
     with pytest.raises(BundleError, match="the MLflow model in houses cannot be opened"):
         load_predictor(folder, verify=False)
+
+
+def test_a_model_that_writes_all_its_answers_into_one_place_changes_none_that_was_given() -> None:
+    class Reuses:
+        answer = np.array([1.0])
+
+        def predict(self, table: pd.DataFrame) -> Any:
+            self.answer[:] = table["size"]
+            return self.answer
+
+    draft = Manifest(
+        model="houses",
+        task="regression",
+        runtime="pyfunc",
+        signature=task_signature("regression", INPUTS[:1]),
+        files={},
+        created=datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    predictor = PyfuncPredictor(Reuses(), draft)
+    first, second = (predictor.predict({"size": [size]})["prediction"].tolist for size in (10.0, 20.0))
+    assert (first(), second()) == ([10.0], [20.0])

@@ -36,6 +36,18 @@ class Answers:
         return self.answer
 
 
+@pytest.mark.parametrize(("task", "classes"), [("regression", ()), ("binary", ("a", "b"))])
+def test_a_model_that_writes_all_its_answers_into_one_place_changes_none_that_was_given(
+    task: TaskName, classes: tuple[str, ...]
+) -> None:
+    model = Answers(np.array([0.25, 0.5]))
+    score = score_function(model, manifest(task, classes))
+    given = score(X[:2])
+    before = given.copy()
+    model.answer[:] = 0.75
+    np.testing.assert_array_equal(given, before)
+
+
 @pytest.mark.parametrize("labels", [[0, 1, 2], ["a", "b", "c"]], ids=["places", "labels"])
 def test_a_classifier_may_be_trained_on_places_or_on_labels(labels: list[Any]) -> None:
     model = LogisticRegression().fit(X, np.repeat(labels, 4))

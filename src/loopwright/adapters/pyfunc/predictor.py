@@ -59,7 +59,8 @@ class PyfuncPredictor:
 
     def _scores(self, answer: Any) -> Any:
         values = answer.to_numpy() if isinstance(answer, pd.DataFrame | pd.Series) else np.asarray(answer)
-        return values if self._manifest.task == "regression" else class_scores(values, self._manifest.classes)
+        # A copy: a model may write its next answer where this one stands.
+        return values.copy() if self._manifest.task == "regression" else class_scores(values, self._manifest.classes)
 
 
 def _series(one: Input, values: Any) -> NDArray[Any]:

@@ -27,8 +27,8 @@ def load_score(folder: Path, manifest: Manifest, *, threads: int = 1) -> Score:
 
 def score_function(model: Any, manifest: Manifest) -> Score:
     """`predict_proba`, or `predict`, by the task; classes in the bundle's order."""
-    if manifest.task == "regression":
-        return lambda matrix: model.predict(matrix)
+    if manifest.task == "regression":  # a copy: a model may write its next answer where this one stands
+        return lambda matrix: np.array(model.predict(matrix), dtype=np.float64)
     answer = getattr(model, "predict_proba", None) or model.predict
     known = getattr(model, "classes_", None)
 
