@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from serving.load import Load
@@ -25,6 +25,7 @@ class Point:
     refused: float
 
 
+OURS = "loopwright"
 SWEEPS: Mapping[str, Sequence[int]] = {
     "connections": (1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
     "rows": (1, 10, 100, 1_000, 10_000),
@@ -64,8 +65,10 @@ def draw(points: Sequence[Point], folder: Path) -> None:
     for curve in dict.fromkeys(one.curve for one in points):
         figure = Figure(figsize=(9, 3.4), layout="constrained")
         left, right = figure.subplots(1, 2)
-        for who, colour in (("loopwright", "#1c7ed6"), (CEILING, "#adb5bd")):
+        for who, colour in ((OURS, "#1c7ed6"), (CEILING, "#adb5bd")):
             mine = [one for one in points if one.curve == curve and one.who == who]
+            if not mine:  # the ceiling knows one model
+                continue
             for axes, values in ((left, [one.rate for one in mine]), (right, [one.p99 for one in mine])):
                 axes.plot([one.x for one in mine], values, marker="o", markersize=4, color=colour, label=who)
         _label(left, curve, "requests a second")
@@ -107,7 +110,7 @@ def _features(setting: Setting, x: int) -> tuple[list[Plan], int]:
 
 
 def _models(setting: Setting, x: int) -> tuple[list[Plan], int]:
-    return [many(setting.store, asked(setting.store.numeric()), x)], CONNECTIONS
+    return [replace(many(setting.store, asked(setting.store.numeric()), x), name=OURS)], CONNECTIONS
 
 
 _SETTINGS: Mapping[str, Callable[[Setting, int], tuple[list[Plan], int]]] = {
