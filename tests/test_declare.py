@@ -31,7 +31,7 @@ def model(**extra):
     ("wrong", "words"),
     [
         (lambda: model(name="Bike Demand"), "Bike Demand"),
-        (lambda: model(name=5), "a model is named 5"),
+        (lambda: model(name=5), "name is 5"),
         (lambda: model(drop=["cnt"]), "target 'cnt' is dropped"),
         (lambda: model(drop="casual"), "drop is 'casual'"),
         (lambda: model(key="cnt"), "key is the target"),

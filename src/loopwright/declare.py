@@ -56,12 +56,12 @@ class Declaration:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not NAME.fullmatch(self.name):
+        if not NAME.fullmatch(str(self.name)):
             raise DeclarationError(
                 f"a model is named {self.name!r}",
                 remedy="use lower-case letters, digits and inner hyphens, 63 at most, such as bike-demand",
             )
-        if self.name.endswith(STAGING):
+        if str(self.name).endswith(STAGING):
             raise DeclarationError(
                 f"a model is named {self.name!r}, as the staging endpoint of {self.name.removesuffix(STAGING)!r} is",
                 remedy=f"choose a name that does not end in {STAGING}",

@@ -109,7 +109,7 @@ def _compare(column: str, was: pl.Series, now: pl.Series, weight: float) -> Colu
     names = tuple(ranked["value"].head(VALUES).to_list())
     known = ReferenceColumn(name=column, kind="category", counts=first, values=names, missing=missing[0])
     found = compare_counts(known, ColumnCounts(bins=second, missing=missing[1]), weight)
-    unseen = there.filter(pl.col("rows") == 0)["rows_right"].sum()  # some have a bin of their own
+    unseen = int(there.filter(pl.col("rows") == 0)["rows_right"].sum())  # some have a bin of their own
     return replace(found, unseen_share=unseen / max(1, len(now)), was_unseen=0.0)
 
 
