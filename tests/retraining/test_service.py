@@ -113,7 +113,7 @@ def test_new_rows_that_the_next_champion_has_learned_from_ask_for_nothing_more(
     clock.sleep(3600)
     (request,) = retraining.tick(declared(NewData(min_rows=40)), lambda _: NEW)
     assert request.status == "refused"
-    assert "found of version 1, but the champion is now 2" in request.decision.because()
+    assert "new rows were counted beside version 1, but the champion is now 2" in request.decision.because()
     (again,) = retraining.tick(declared(NewData(min_rows=10)), lambda _: NEW)
     assert (again.status, again.version) == ("accepted", 2)
 

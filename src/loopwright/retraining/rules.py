@@ -59,9 +59,8 @@ def _champion(request: RetrainRequest, state: GovernorState) -> Reason | None:
         return None
     if request.version == state.champion:
         return Reason(rule="champion", finding="pass", text=f"version {request.version} is still champion")
-    text = (
-        f"{request.trigger} was found of version {request.version}, but the champion is now {state.champion or 'none'}"
-    )
+    seen = "new rows were counted beside" if request.trigger == "new_data" else f"{request.trigger} was found of"
+    text = f"{seen} version {request.version}, but the champion is now {state.champion or 'none'}"
     return Reason(rule="champion", finding="fail", text=text)
 
 
