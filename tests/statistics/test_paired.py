@@ -11,9 +11,17 @@ from hypothesis import strategies as st
 from scipy import optimize, signal, stats
 from statsmodels.stats.contingency_tables import mcnemar
 
-from loopwright.statistics.dependence import Dependence, _cosine_sums, in_clusters, in_order, independent
+from loopwright.statistics.dependence import (
+    Dependence,
+    Spread,
+    _cosine_sums,
+    in_clusters,
+    in_order,
+    independent,
+    spread,
+)
 from loopwright.statistics.metrics import METRICS_OF, prepare
-from loopwright.statistics.paired import Paired, compare
+from loopwright.statistics.paired import Paired, _upright, compare
 from loopwright.statistics.statistic import Statistic
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -143,6 +151,31 @@ def test_neighbours_that_are_alike_make_the_error_that_of_their_long_run() -> No
     assert held(mae(a), mae(b), in_order(moments), more_is_better=False).error == pytest.approx(found.error, rel=0.1)
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_how_the_sum_of_rows_in_order_leans_is_found_and_told_of_few_rows_by_none(sign: float) -> None:
+    random, rows, alike = np.random.default_rng(3), 20_000, 0.6
+    series = signal.lfilter([1.0], [1, -alike], sign * (random.exponential(size=rows) - 1))
+    found = spread(series - series.mean(), in_order(np.arange(rows)))
+    assert found is not None
+    # Of a linear process the sum's third standardized moment is its innovations', which is 2, over sqrt(rows).
+    assert found.skew * sign == pytest.approx(2 / np.sqrt(rows), rel=0.35)
+    few = spread(series[:40] - series[:40].mean(), in_order(np.arange(40)))
+    assert few is not None
+    assert few.skew == 0.0
+    assert Spread(error=1.0, freedom=5.0).skew == 0.0
+
+
+@given(st.floats(-6, 6), st.floats(-6, 6), st.floats(-0.5, 0.0))
+def test_what_takes_the_lean_away_never_falls_as_the_figure_rises_and_never_helps_it(
+    one: float, other: float, skew: float
+) -> None:
+    low, high = sorted((one, other))
+    assert _upright(low, skew) <= _upright(high, skew) + 1e-12
+    assert _upright(low, 0.0) == low
+    if 0 <= high <= 6:
+        assert _upright(high, skew) <= high
+
+
 def test_cosine_sums_are_those_of_their_definition() -> None:
     sums = np.random.default_rng(7).normal(size=41)
     times = np.arange(41) + 0.5
@@ -183,9 +216,13 @@ def test_p_values_fall_as_the_margin_grows_and_oppose_each_other(
     assert found.p_not_worse is not None
     assert found.p_worse is not None
     assert found.p_not_worse <= found.p_better + 1e-9
-    assert found.p_not_worse + found.p_worse == pytest.approx(1)
     assert found.low is not None
-    assert (found.low > 0) == (found.p_better < 0.05)
+    if ordered:  # whichever way the figure leans, neither is shown more easily by it
+        assert found.p_not_worse + found.p_worse > 1 - 1e-9
+        assert found.low > 0 or found.p_better >= 0.05
+    else:
+        assert found.p_not_worse + found.p_worse == pytest.approx(1)
+        assert (found.low > 0) == (found.p_better < 0.05)
 
 
 def test_equal_predictions_are_not_worse_and_not_better() -> None:

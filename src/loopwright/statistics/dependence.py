@@ -11,6 +11,8 @@ from loopwright.statistics.arrays import AnyArray, Floats, Places
 
 FEWEST_MOMENTS = 10
 """Moments below which nothing is said of rows in order."""
+FEWEST_BLOCKS = 20
+"""Blocks of rows in order below which it is not asked how their sum leans: it would be known too badly."""
 FEWEST_CLUSTERS = 20
 """Clusters below which those of rows in order are left aside: few of them would know their own spread too badly."""
 
@@ -36,10 +38,13 @@ class Dependence:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Spread:
-    """A figure's standard `error`, and the degrees of `freedom` with which it is known."""
+    """A figure's standard `error`, the degrees of `freedom` with which it is known, and how its distribution leans:
+    its third standardized moment, 0 where nothing can be said of it.
+    """
 
     error: float
     freedom: float
+    skew: float = 0.0
 
 
 def independent(rows: int) -> Dependence:
@@ -76,9 +81,10 @@ def spread(influence: Floats, dependence: Dependence) -> Spread | None:
     if not dependence.ordered:
         kept = sums / (1 - sizes / dependence.rows)
         return Spread(error=sqrt(float((kept**2).mean()) * (dependence.units - 1)) / dependence.rows, freedom=freedom)
-    cosines = _cosine_sums(sums, _frequencies(sums))
+    alike = _alike(sums)
+    cosines = _cosine_sums(sums, _frequencies(sums, alike))
     error = sqrt(2 * float((cosines**2).mean())) / dependence.rows
-    found = Spread(error=error, freedom=1 / (1 / len(cosines) + 1 / freedom))
+    found = Spread(error=error, freedom=1 / (1 / len(cosines) + 1 / freedom), skew=_skew(sums, alike))
     other = None if dependence.clusters is None else spread(influence, dependence.clusters)
     return found if other is None or other.error <= found.error else other
 
@@ -104,10 +110,26 @@ def _freedom(sums: Floats) -> float:
     return max(1.0, 2 * known**2 / (off - known**2 / len(sums))) if off > known**2 / len(sums) else len(sums)
 
 
-def _frequencies(sums: Floats) -> int:
+def _alike(sums: Floats) -> float:
+    """The first autocorrelation, with its standard error on top."""
     total = float((sums**2).sum())
     alike = max(0.0, float((sums[1:] * sums[:-1]).sum())) / total if total else 0.0
-    alike = min(1.0, alike + 1 / sqrt(len(sums)))
+    return min(1.0, alike + 1 / sqrt(len(sums)))
+
+
+def _skew(sums: Floats, alike: float) -> float:
+    """Of the sum of all, from those of blocks as long as an AR(1) remembers; 0 where there are too few of them."""
+    length = ceil((1 + alike) / max(1 - alike, 1e-9))
+    blocks = len(sums) // length
+    if blocks < FEWEST_BLOCKS:
+        return 0.0
+    found = sums[: blocks * length].reshape(blocks, length).sum(axis=1)
+    found = found - found.mean()
+    variance = float((found**2).mean())
+    return float((found**3).mean()) / variance**1.5 / sqrt(blocks) if variance else 0.0
+
+
+def _frequencies(sums: Floats, alike: float) -> int:
     most: float = 0.4 * len(sums) ** (2 / 3)
     flat = len(sums) * (1 - alike) / pi * sqrt(0.03 / alike)
     return max(4, min(ceil(most), int(flat)))
