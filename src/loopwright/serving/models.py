@@ -174,15 +174,22 @@ class Shelf:
                 folder = fetch_folder(self._storage, variant.bundle, copy)
             try:
                 return self._load_folder(variant, folder)
-            except BundleError:
+            except (BundleError, FileNotFoundError):
                 if not folder.is_relative_to(copy):
                     raise
                 with self._copies.alone():
-                    self._copies.clear(digest)  # the copy may be what is broken: fetch it once more
-                    return self._load_folder(variant, fetch_folder(self._storage, variant.bundle, copy))
+                    return self._load_mended(variant, copy)
         finally:
             if not any(copy.iterdir()):
                 self._copies.let_go(digest)  # a local store's bundles are read where they lie
+
+    def _load_mended(self, variant: Variant, copy: Path) -> LoadedModel:
+        """From a copy that looked broken, by who is alone with it: another may have been fetching it anew just then."""
+        try:
+            return self._load_folder(variant, fetch_folder(self._storage, variant.bundle, copy))
+        except BundleError:
+            self._copies.clear(variant.bundle_digest)
+            return self._load_folder(variant, fetch_folder(self._storage, variant.bundle, copy))
 
     def _load_folder(self, variant: Variant, folder: Path) -> LoadedModel:
         found = bundle_digest(folder)
