@@ -10,11 +10,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from loopwright.core.clock import VirtualClock
 from loopwright.core.sockets import free_port
 from loopwright.state.engine import State
 from loopwright.state.schema import prepare
+
+# The same examples each time: a change is told from a chance. LOOPWRIGHT_SEARCH=1 looks for new ones.
+settings.register_profile("repeatable", derandomize=True)
+if not os.environ.get("LOOPWRIGHT_SEARCH"):
+    settings.load_profile("repeatable")
 
 POSTGRES_REMEDY = "install PostgreSQL's server binaries, for example: sudo apt-get install postgresql"
 

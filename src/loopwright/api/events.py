@@ -28,8 +28,10 @@ def list_events(platform: Here, model: OfModel, limit: Limit = 50) -> list[Event
 
 
 @router.get("/events/stream", response_class=StreamingResponse)
-async def stream_events(platform: Here, model: OfModel) -> StreamingResponse:
-    """What happens from now on, as server-sent events: `event` is its kind, `data` the event as JSON."""
+async def stream_events(platform: Here, model: str | None = None) -> StreamingResponse:
+    """What happens from now on, of a model that may be yet to come too, as server-sent events: `event` is its kind,
+    `data` the event as JSON.
+    """
     seen = await _latest(platform, model)
     return StreamingResponse(_told(platform, model, seen), media_type="text/event-stream")
 
