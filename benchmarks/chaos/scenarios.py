@@ -46,7 +46,7 @@ def kill_workers(project: Project, server: Server, seconds: float) -> Disturbed:
         os.kill(before[done.happened % 2], signal.SIGKILL)
         done.kills.append(time.time())
         done.happened += 1
-        server.until(lambda before=before: len(set(server.workers()) - set(before)) == 1, 1.0)
+        server.until(lambda before=before: len(set(server.workers()) - set(before)) == 1, 5.0)
     return done
 
 
