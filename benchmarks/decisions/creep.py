@@ -9,6 +9,7 @@ from serving.figures import Figure, figure
 
 from decisions.effort import Effort
 from loopwright.evaluation.anchor import anchor_after
+from loopwright.evaluation.bench import as_comparison
 from loopwright.evaluation.gate import decide_gate
 from loopwright.evaluation.records import Champion, Comparison, Estimate, EvaluationReport, Who
 from loopwright.policies.gate import Gate
@@ -85,18 +86,4 @@ def _compared(who: Who, ours: Floats, theirs: Floats) -> Comparison:
     assert second is not None
     found = compare(first, second, independent(ROWS), more_is_better=True, margin=GATE.margin)
     assert found is not None
-    return Comparison(
-        against=who,
-        metric="accuracy",
-        difference=found.difference,
-        low=found.low,
-        high=found.high,
-        confidence=GATE.confidence,
-        rows=ROWS,
-        baseline=found.baseline,
-        allowed=found.allowed,
-        error=found.error,
-        p_better=found.p_better,
-        p_not_worse=found.p_not_worse,
-        p_worse=found.p_worse,
-    )
+    return as_comparison(who, "accuracy", found, rows=ROWS, confidence=GATE.confidence)

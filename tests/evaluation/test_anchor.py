@@ -8,12 +8,16 @@ import pytest
 from loopwright.core.decision import Decision, Reason
 from loopwright.evaluation.anchor import anchor_after
 from loopwright.evaluation.gate import decide_gate
-from loopwright.evaluation.records import Champion, Comparison, Estimate, EvaluationReport
+from loopwright.evaluation.records import Champion, Estimate, EvaluationReport
 from loopwright.policies.gate import Gate
-from loopwright.statistics.special import normal_quantile, normal_tail
+from tests.evaluation.figures import Z, comparison
 
 FIRST = Champion(version=1, folder="bundles/1")
 LATER = Champion(version=3, folder="bundles/3", anchor=FIRST)
+
+
+ERROR = 0.1
+"""A difference's standard error, in percent of the rows."""
 
 
 def decided(**p_better: float | None) -> Decision:
@@ -72,7 +76,12 @@ def without_an_anchor(gate: Gate) -> float:
 def measured(truth, version, champion, gate, random) -> EvaluationReport:
     """As 100,000 rows would tell the figures, which are here accuracies in percent."""
     rivals = {"champion": champion.version, "anchor": champion.anchor.version if champion.anchor else None}
-    compared = [one(who, truth[version], truth[rival], gate, random) for who, rival in rivals.items() if rival]
+    compared = []
+    for who, rival in rivals.items():
+        if rival:
+            ahead = truth[version] - truth[rival] + random.normal(0, ERROR)
+            more = {"baseline": truth[rival], "margin": gate.margin, "metric": "accuracy", "rows": 100_000}
+            compared.append(comparison(who, ahead, ahead - Z * ERROR, **more))
     return EvaluationReport(
         candidate="c",
         champion=champion.version,
@@ -85,25 +94,4 @@ def measured(truth, version, champion, gate, random) -> EvaluationReport:
         latency_ms=1.0,
         size_mb=1.0,
         reference="r",
-    )
-
-
-def one(who, ours, theirs, gate, random) -> Comparison:
-    error = 0.1
-    difference, allowed = ours - theirs + random.normal(0, error), gate.margin * theirs
-    bound = normal_quantile(gate.confidence) * error
-    return Comparison(
-        against=who,
-        metric="accuracy",
-        difference=difference,
-        low=difference - bound,
-        high=difference + bound,
-        confidence=gate.confidence,
-        rows=100_000,
-        baseline=theirs,
-        allowed=allowed,
-        error=error,
-        p_better=normal_tail(difference / error),
-        p_not_worse=normal_tail((difference + allowed) / error),
-        p_worse=normal_tail((-difference - allowed) / error),
     )

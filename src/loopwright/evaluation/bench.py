@@ -13,7 +13,7 @@ from loopwright.policies.tasks import DEFAULT_METRIC, METRICS
 from loopwright.statistics.bootstrap import interval
 from loopwright.statistics.dependence import Dependence
 from loopwright.statistics.metrics import METRICS_OF, prepare
-from loopwright.statistics.paired import compare
+from loopwright.statistics.paired import Paired, compare
 
 OF_CALLED_ROWS = ("precision", "recall", "f1")
 OF_RANKS = ("roc_auc", "pr_auc")
@@ -107,27 +107,32 @@ class Bench:
         found = compare(ours, theirs, alike, more_is_better=more, margin=margin, confidence=self.confidence)
         if found is None:
             return None
-        told = Comparison(
-            against=other.who,
-            metric=name,
-            difference=found.difference,
-            low=found.low,
-            high=found.high,
-            confidence=self.confidence,
-            rows=len(truth),
-            baseline=found.baseline,
-            sibling=other.sibling,
-            allowed=found.allowed,
-            error=found.error,
-            p_better=found.p_better,
-            p_not_worse=found.p_not_worse,
-            p_worse=found.p_worse,
-        )
+        told = as_comparison(other.who, name, found, rows=len(truth), confidence=self.confidence)
+        told = replace(told, sibling=other.sibling)
         return _without_bounds(told) if self._too_few(name, truth) else told
 
     def _too_few(self, name: str, truth: Floats) -> bool:
         """Whether a ranking's spread rests on a handful of rows of the rarer class."""
         return name in OF_RANKS and self.task.name == "binary" and _rarer(truth) < FEWEST_OF_A_CLASS
+
+
+def as_comparison(against: Who, metric: str, found: Paired, *, rows: int, confidence: float) -> Comparison:
+    """What was `found` over `rows` rows, the bounds at `confidence`, as a report holds it."""
+    return Comparison(
+        against=against,
+        metric=metric,
+        difference=found.difference,
+        low=found.low,
+        high=found.high,
+        confidence=confidence,
+        rows=rows,
+        baseline=found.baseline,
+        allowed=found.allowed,
+        error=found.error,
+        p_better=found.p_better,
+        p_not_worse=found.p_not_worse,
+        p_worse=found.p_worse,
+    )
 
 
 def _rarer(truth: Floats) -> int:
