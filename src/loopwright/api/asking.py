@@ -8,8 +8,9 @@ from typing import Annotated, Generic, TypeVar
 from fastapi import Depends, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from loopwright.bootstrap.known import ANY, known
+from loopwright.bootstrap.known import known
 from loopwright.bootstrap.platform import Platform
+from loopwright.monitoring.records import ANY
 
 T = TypeVar("T")
 

@@ -16,6 +16,7 @@ from loopwright.bootstrap.performance import live_performance
 from loopwright.bootstrap.traffic_drift import traffic_drift
 from loopwright.errors import NotFoundError
 from loopwright.monitoring.records import (
+    ANY,
     Alert,
     DriftReport,
     Finding,
@@ -97,7 +98,7 @@ def list_silences(
 def add_silence(order: SilenceOrder, platform: Here) -> Silence:
     """Tell nobody of a model's alerts for a while; what is still open then is told then."""
     length = timedelta(seconds=order.seconds)
-    model = order.model if order.model == "*" else known(platform, order.model)
+    model = order.model if order.model == ANY else known(platform, order.model)
     return platform.alerting.silence(model, order.rule, length=length, actor=order.by(platform), reason=order.reason)
 
 

@@ -8,9 +8,6 @@ from loopwright.bootstrap.platform import Platform
 from loopwright.errors import NotFoundError
 from loopwright.rollout import ledger
 
-ANY = "*"
-"""Stands for any model where silences are spoken of."""
-
 
 def known_models(platform: Platform, project: Iterable[str] = ()) -> list[str]:
     """The names of all models that are declared, or that have left a version, a run or an endpoint.
@@ -26,8 +23,8 @@ def known_models(platform: Platform, project: Iterable[str] = ()) -> list[str]:
 
 def known(platform: Platform, model: str) -> str:
     """`model`. Raises `NotFoundError` where nothing is known of it."""
-    if model not in platform.journal.models() and model not in (names := known_models(platform)):
-        raise unknown("model", model, names)
+    if not _there_is(platform, model):
+        raise unknown("model", model, known_models(platform))
     return model
 
 
@@ -36,7 +33,7 @@ def known_here(platform: Platform, model: str | None) -> str | None:
 
     None stays None. Raises `NotFoundError`, and `DeclarationError` where a file that may declare it cannot be loaded.
     """
-    if model is None or model in platform.journal.models() or model in known_models(platform):
+    if model is None or _there_is(platform, model):
         return model
     declared, faults = platform.project.look()
     if model not in declared:
@@ -49,3 +46,7 @@ def known_here(platform: Platform, model: str | None) -> str | None:
 def unknown(what: str, name: str, there_are: Iterable[str]) -> NotFoundError:
     """No `what` is called `name`."""
     return NotFoundError(f"no {what} is called {name!r}", remedy=f"there are: {', '.join(there_are) or 'none'}")
+
+
+def _there_is(platform: Platform, model: str) -> bool:
+    return model in platform.journal.models() or model in known_models(platform)

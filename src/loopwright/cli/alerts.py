@@ -7,13 +7,13 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from loopwright.bootstrap.known import ANY, known_here
+from loopwright.bootstrap.known import known_here
 from loopwright.cli.output import Common, Limit, answer, say, table
 from loopwright.core.clock import parse_duration
 from loopwright.core.codec import to_plain
 from loopwright.errors import RequestError
 from loopwright.monitoring.notices import evidence_command
-from loopwright.monitoring.records import Alert, Delivery, RuleName, Silence
+from loopwright.monitoring.records import ANY, Alert, Delivery, RuleName, Silence
 
 
 def alerts(
@@ -164,7 +164,7 @@ def _whose(model: str | None) -> str:
 
 
 def _of(silence: Silence) -> str:
-    who = "every model" if silence.model == "*" else silence.model
+    who = "every model" if silence.model == ANY else silence.model
     return f"alerts of {who}" + (f" on {silence.rule}" if silence.rule else "")
 
 

@@ -13,7 +13,7 @@ from loopwright.core.ids import new_id
 from loopwright.errors import ConflictError, NotFoundError, RequestError
 from loopwright.monitoring.alerts import emit_alert
 from loopwright.monitoring.notices import OLD_NEWS
-from loopwright.monitoring.records import Alert, Delivery, RuleName, Silence, ToldNotice
+from loopwright.monitoring.records import ANY, Alert, Delivery, RuleName, Silence, ToldNotice
 from loopwright.monitoring.store import ALERTS, SILENCES, alert_of, silence_of
 from loopwright.monitoring.telling import deliver, told_notices, write_notices
 from loopwright.ports.notifier import Notifier
@@ -50,7 +50,7 @@ class Alerting:
         """Silences in force, newest first; with `all_` also those that are over. Those of every model are any one's."""
         query = select(SILENCES).order_by(SILENCES.c.since.desc(), SILENCES.c.id.desc()).limit(limit)
         if model is not None:
-            query = query.where(SILENCES.c.model.in_((model, "*")))
+            query = query.where(SILENCES.c.model.in_((model, ANY)))
         if not all_:
             query = query.where(SILENCES.c.until > self.clock.now(), SILENCES.c.lifted.is_(None))
         with self.state.read() as connection:
@@ -70,7 +70,7 @@ class Alerting:
     def silence(
         self, model: str, rule: RuleName | None = None, *, length: timedelta, actor: str, reason: str
     ) -> Silence:
-        """Tell nobody of the model's alerts ("*": of any) of that rule (None: of any) from now on for `length`.
+        """Tell nobody of the model's alerts (`ANY`: of any) of that rule (None: of any) from now on for `length`.
 
         Raises `RequestError` without a reason, or without a length.
         """

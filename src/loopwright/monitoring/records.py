@@ -15,6 +15,9 @@ FindingKind = Literal["drift", "joint", "performance", "quality", "volume", "fre
 RuleName = FindingKind | Literal["run", "rollout", "approval"]
 Severity = Literal["info", "warning", "critical"]
 
+ANY = "*"
+"""Stands for any model where silences are spoken of."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ColumnDrift:
@@ -139,7 +142,7 @@ class Alert:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Silence:
-    """Nobody is told of alerts of `model` ("*": any) and `rule` (None: any) from `since` to `until`.
+    """Nobody is told of alerts of `model` (`ANY`: any) and `rule` (None: any) from `since` to `until`.
 
     What is still open then, or when the silence is lifted, is told.
     """
@@ -155,7 +158,7 @@ class Silence:
     lifted_by: str = ""
 
     def covers(self, model: str, rule: RuleName, at: datetime) -> bool:
-        return self.model in ("*", model) and self.rule in (None, rule) and self.holds(at)
+        return self.model in (ANY, model) and self.rule in (None, rule) and self.holds(at)
 
     def holds(self, at: datetime) -> bool:
         """Whether it is in force."""

@@ -27,6 +27,9 @@ log = logging.getLogger("loopwright.serving")
 BACK = 10
 """How many revisions a starting server goes back through to find one that it can serve."""
 
+_AWAY = "the store cannot be read"
+"""How a fault begins that goes away when the store comes back."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LiveVariant:
@@ -139,9 +142,9 @@ class Endpoints:
             try:
                 self._follow(name)
             except StorageError as error:
-                self._fault(name, f"the store cannot be read: {error}")
+                self._fault(name, f"{_AWAY}: {error}")
         changed = before != (self.live, self.faults)
-        if changed and not any(fault.startswith("the store") for fault in self.faults.values()):
+        if changed and not any(map(self._is_away, self.faults)):
             self._shelf.keep_copies(self._in_use())  # not before it is known what all endpoints need
         return changed
 
@@ -172,7 +175,7 @@ class Endpoints:
             self._pending[name] = newest
         if (number := self._pending.get(name)) is not None:
             self._take_up(name, number)
-        elif self.faults.get(name, "").startswith("the store"):
+        elif self._is_away(name):
             self._fault(name, None)
         return None
 
@@ -199,7 +202,7 @@ class Endpoints:
         try:
             live = self._load(name, number, data)
         except StorageError as error:  # tried again at the next look
-            self._fault(name, f"the store cannot be read for revision {number}: {error}")
+            self._fault(name, f"{_AWAY} for revision {number}: {error}")
             self._pending[name] = max(number, self._seen[name])
             return False
         except (LoopwrightError, ValueError) as error:
@@ -253,6 +256,9 @@ class Endpoints:
         digest = live.variants[0].variant.bundle_digest
         if len(live.variants) == 1 and (not known or known[-1] != digest):
             self._champions[live.revision.endpoint] = [*known[-1:], digest]
+
+    def _is_away(self, name: str) -> bool:
+        return self.faults.get(name, "").startswith(_AWAY)
 
     def _fault(self, name: str, text: str | None) -> None:
         if self.faults.get(name) == text:

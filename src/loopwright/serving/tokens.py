@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping
 
-from loopwright.core.ids import STAGING
+from loopwright.core.ids import of_endpoint
 
 
 class Tokens:
@@ -17,9 +17,8 @@ class Tokens:
 
     def allow(self, authorization: str | None, endpoint: str | None) -> bool:
         """Whether who shows this `Authorization` may ask `endpoint`; None is the server itself: its status, figures."""
-        own = None
-        if endpoint is not None:  # what is staged is the same model: it must not be open where the endpoint is not
-            own = self._endpoints.get(endpoint) or self._endpoints.get(endpoint.removesuffix(STAGING))
+        # What is staged is the same model: it must not be open where the endpoint is not.
+        own = None if endpoint is None else of_endpoint(self._endpoints, endpoint)
         accepted = [one for one in (self._server, own) if one is not None]
         given = (authorization or "").encode("utf-8", "replace")
         # A comparison's time does not tell how much of it was right.

@@ -62,7 +62,7 @@ def as_arrow(kind: InputKind, values: Values) -> pa.Array:
     if kind == "integer" and isinstance(values, list) and set(map(type, values)) <= {int, type(None)}:
         return _exact_integers(values)
     array = _kept(booleans, values, np.float64) if kind == "boolean" else as_numbers(values)
-    if kind == "number" and _all_finite(array):
+    if kind == "number" and (array is values or _all_finite(array)):
         return pa.array(array)
     missing = np.isnan(array)
     if kind == "number":

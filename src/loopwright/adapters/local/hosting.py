@@ -16,7 +16,7 @@ import httpx
 
 from loopwright.adapters.obstore.storage import open_storage
 from loopwright.core.clock import Clock, SystemClock
-from loopwright.core.ids import STAGING
+from loopwright.core.ids import of_endpoint
 from loopwright.core.sockets import free_port
 from loopwright.core.tls import trusting
 from loopwright.errors import HostingError
@@ -68,8 +68,7 @@ class LocalHosting:
             yield client
 
     def _client(self, address: str, endpoint: str) -> httpx.Client:
-        own = self._endpoint_tokens.get(endpoint) or self._endpoint_tokens.get(endpoint.removesuffix(STAGING))
-        token = self._token or own
+        token = self._token or of_endpoint(self._endpoint_tokens, endpoint)
         headers = {"authorization": f"Bearer {token}"} if token else {}
         trusted = trusting(self._certificate) if self._certificate else True
         return httpx.Client(base_url=address, headers=headers, verify=trusted, trust_env=False)
