@@ -50,6 +50,20 @@ def client(server: Any) -> Iterator[Any]:
         yield made
 
 
+@pytest.fixture
+def start(kit: Any, project: Any, serve: Any) -> Any:
+    """Start a server of one regression, `demand`, with a gRPC port and these options."""
+    project.release(project.bundle())
+
+    def started(*options: str) -> Any:
+        port = kit.free_port()
+        running = serve("--grpc-port", str(port), *options)
+        running.grpc = f"127.0.0.1:{port}"
+        return running
+
+    return started
+
+
 def columns(rows: int = 2) -> list[Any]:
     """Inputs for rows x = 1.5, 2.5, …, n = 2 and two shops, as Triton's client sends them: raw."""
     x = np.arange(rows) + 1.5
@@ -202,13 +216,9 @@ def test_what_is_refused_is_logged_with_its_ids(client: Any, server: Any) -> Non
     server.until(lambda: f"there is no endpoint 'nobody': there are: demand, three ({told})" in server.log.read_text())
 
 
-def test_what_is_in_work_is_answered_before_the_end(kit: Any, tmp_path: Any) -> None:
-    project = kit.Project(tmp_path)
-    project.release(project.bundle())
-    port = kit.free_port()
-    running = kit.start_server(project, tmp_path, "--grpc-port", str(port))
-    running.wait_for()
-    with triton.InferenceServerClient(f"127.0.0.1:{port}") as client:
+def test_what_is_in_work_is_answered_before_the_end(start: Any, project: Any) -> None:
+    running = start()
+    with triton.InferenceServerClient(running.grpc) as client:
         inputs = columns(1)
         inputs[0].set_data_from_numpy(np.array([-2.0]))  # sleeps for a second
         answers: Queue[Any] = Queue()
@@ -220,16 +230,11 @@ def test_what_is_in_work_is_answered_before_the_end(kit: Any, tmp_path: Any) -> 
         answer = answers.get(timeout=10)
     assert answer.as_numpy("prediction").tolist() == [18.0]
     assert len(project.captured()) == 1
-    running.client.close()
 
 
-def test_what_is_too_much_at_once_is_refused_and_answered_a_little_later(kit: Any, tmp_path: Any) -> None:
-    project = kit.Project(tmp_path)
-    project.release(project.bundle())
-    port = kit.free_port()
-    running = kit.start_server(project, tmp_path, "--grpc-port", str(port), "--max-body", "1000000")
-    running.wait_for()
-    with triton.InferenceServerClient(f"127.0.0.1:{port}") as client:
+def test_what_is_too_much_at_once_is_refused_and_answered_a_little_later(start: Any) -> None:
+    running = start("--max-body", "1000000")
+    with triton.InferenceServerClient(running.grpc) as client:
         answers: Queue[Any] = Queue()
         for _ in range(4):  # four of the largest may be in work at once
             client.async_infer("demand", bulky(-2.0), callback=lambda result, error: answers.put(result or error))
@@ -246,16 +251,11 @@ def test_what_is_too_much_at_once_is_refused_and_answered_a_little_later(kit: An
         assert client.infer("demand", bulky(1.5)).as_numpy("prediction").tolist() == [21.5]
     assert re.search(r'errors_total\{.*kind="overload"\} 2\n', wait_for_metric(running, 'kind="overload"'))
     assert running.stop() == 0
-    running.client.close()
 
 
-def test_a_full_queue_is_told_by_its_status(kit: Any, tmp_path: Any) -> None:
-    project = kit.Project(tmp_path)
-    project.release(project.bundle())
-    port = kit.free_port()
-    running = kit.start_server(project, tmp_path, "--grpc-port", str(port), "--max-waiting", "2")
-    running.wait_for()
-    with triton.InferenceServerClient(f"127.0.0.1:{port}") as client:
+def test_a_full_queue_is_told_by_its_status(start: Any) -> None:
+    running = start("--max-waiting", "2")
+    with triton.InferenceServerClient(running.grpc) as client:
         answers: Queue[Any] = Queue()
         slow = columns(1)
         slow[0].set_data_from_numpy(np.array([-2.0]))
@@ -267,16 +267,10 @@ def test_a_full_queue_is_told_by_its_status(kit: Any, tmp_path: Any) -> None:
     assert 9 <= len(refused) <= 10
     assert "try again in" in refused[0].message()
     assert running.stop() == 0
-    running.client.close()
 
 
-def test_a_worker_that_was_killed_is_replaced_at_its_port(kit: Any, tmp_path: Any) -> None:
-    project = kit.Project(tmp_path)
-    project.release(project.bundle())
-    port = kit.free_port()
-    running = kit.start_server(project, tmp_path, "--grpc-port", str(port))
-    running.grpc = f"127.0.0.1:{port}"
-    running.wait_for()
+def test_a_worker_that_was_killed_is_replaced_at_its_port(start: Any) -> None:
+    running = start()
     ask(running, model_name="demand", **RAW)
     children = Path(f"/proc/{running.process.pid}/task/{running.process.pid}/children")
     (worker,) = (int(one) for one in children.read_text().split())
@@ -287,7 +281,6 @@ def test_a_worker_that_was_killed_is_replaced_at_its_port(kit: Any, tmp_path: An
         grpc.channel_ready_future(channel).result(timeout=15)
     ask(running, model_name="demand", **RAW)
     assert running.stop() == 0
-    running.client.close()
 
 
 def test_a_taken_port_is_told(server: Any, kit: Any, tmp_path: Any) -> None:
