@@ -28,7 +28,7 @@ def memory(setting: Setting) -> list[Figure]:
             seconds.append(server.ready_seconds)
     with running(replace(plan, env={"PYTHONPROFILEIMPORTTIME": "1"}), setting.cores.server) as server:
         imported = [line.rpartition("|")[2].strip() for line in server.log.read_text().splitlines()]
-    assert "granian" in imported, "the log says what was imported"
+    assert "httptools" in imported, "the log says what was imported"
     return [
         figure(part, "a worker's resident memory", "MB", sizes, at_most=200),
         figure(part, "from start to the first right answer", "s", seconds, at_most=2),

@@ -96,7 +96,7 @@ def many(store: Store, questions: Asked, models: int) -> Plan:
 
 
 def ceiling(questions: Asked, *, name: str = "ceiling") -> Plan:
-    """The bare handler, under the same granian with the same settings as ours."""
+    """The bare handler, under granian."""
     options = ["--interface", "rsgi", "--no-ws", "--no-log", "--backlog", "2048", "--backpressure", "1024"]
     granian = str(Path(sys.executable).with_name("granian"))
     return Plan(

@@ -114,8 +114,8 @@ def test_who_does_not_take_the_answers_is_hung_up_on(server: Any) -> None:
 
 @pytest.mark.parametrize(
     "ending",
-    [b"", b"3\r\nxy", b"zz\r\n", b"0\r\n", b"0\r\nTrailer: x\r\n\r\n"],
-    ids=["no end", "in a chunk", "no size", "in the end", "trailers"],
+    [b"", b"3\r\nxy", b"zz\r\n", b"0\r\n", b"0\r\nTrailer: x\r\n"],
+    ids=["no end", "in a chunk", "no size", "in the end", "in its trailers"],
 )
 def test_rows_of_a_body_that_was_cut_off_are_not_predicted(server: Any, ending: bytes) -> None:
     """CSV has no end of its own: cut off, it would look whole."""
@@ -127,7 +127,7 @@ def test_rows_of_a_body_that_was_cut_off_are_not_predicted(server: Any, ending: 
         cut.shutdown(socket.SHUT_WR)
         assert read_all(cut)[:12] in (b"HTTP/1.1 400", b"")
     with connect(server) as whole:
-        whole.sendall(head + f"whole-{name}".encode() + sent + b"0\r\n\r\n")
+        whole.sendall(head + f"whole-{name}".encode() + sent + b"0\r\nTrailer: x\r\n\r\n")
         assert whole.recv(4096).endswith(b'{"predictions":[21.0]}')
     server.until(lambda: f"whole-{name}" in captured(server))
     assert f"cut-{name}" not in captured(server)
@@ -192,8 +192,9 @@ def test_too_many_large_bodies_at_once_are_turned_away(server: Any) -> None:
         (b"GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n", b"404"),
         (b"GET /v2/../status HTTP/1.1\r\nHost: x\r\n\r\n", b"404"),
         (b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", b"404"),
-        (b"BREW /endpoints/demand/invocations HTTP/1.1\r\nHost: x\r\n\r\n", b"405"),
-        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b""),
+        (b"BREW /endpoints/demand/invocations HTTP/1.1\r\nHost: x\r\n\r\n", b"400"),
+        (b"PUT /endpoints/demand/invocations HTTP/1.1\r\nHost: x\r\n\r\n", b"405"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"400"),
     ],
 )
 def test_heads_that_make_no_sense(server: Any, head: bytes, status: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Threads beside the event loop: short turns while one works, Python's own when none does."""
+"""Threads beside the event loop: low priorities, long slices, short turns at the interpreter."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import platform
 import sys
 from contextlib import suppress
 from pathlib import Path
-from threading import Event, Thread, get_native_id
+from threading import Thread, get_native_id
 
 import pytest
 
-from loopwright.serving.threads import NICE, SLICE_NANOSECONDS, TURN_SECONDS, ShortTurns, give_way
+from loopwright.serving.threads import NICE, SLICE_NANOSECONDS, TURN_SECONDS, give_way, take_short_turns
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has priorities of single threads")
@@ -44,29 +44,10 @@ def slice_of_this_thread() -> str:
     return ""
 
 
-def test_turns_are_short_while_something_works_and_as_before_afterwards() -> None:
-    usual, turns = sys.getswitchinterval(), ShortTurns()
-    with turns:
+def test_turns_are_short() -> None:
+    usual = sys.getswitchinterval()
+    try:
+        take_short_turns()
         assert abs(sys.getswitchinterval() - TURN_SECONDS) < 1e-6
-        with turns:
-            pass
-        assert abs(sys.getswitchinterval() - TURN_SECONDS) < 1e-6
-    assert sys.getswitchinterval() == usual
-
-
-def test_turns_stay_short_until_the_last_of_several_threads_is_done() -> None:
-    usual, turns, leave = sys.getswitchinterval(), ShortTurns(), Event()
-
-    def work() -> None:
-        with turns:
-            leave.wait(10)
-
-    thread = Thread(target=work)
-    with turns:
-        thread.start()
-        while turns._working < 2:
-            pass
-    assert sys.getswitchinterval() < usual
-    leave.set()
-    thread.join()
-    assert sys.getswitchinterval() == usual
+    finally:
+        sys.setswitchinterval(usual)

@@ -28,7 +28,7 @@ from loopwright.state.engine import State
 
 Finding = Literal["ok", "warn", "fail"]
 
-PACKAGES = ("loopwright", "polars", "duckdb", "lightgbm", "onnxruntime", "mlflow", "sqlalchemy", "granian", "fastapi")
+PACKAGES = ("loopwright", "polars", "duckdb", "lightgbm", "onnxruntime", "mlflow", "sqlalchemy", "httptools", "fastapi")
 LITTLE, TOO_LITTLE = 2e9, 2e8
 """Bytes free on the disk that are few, and too few to work with."""
 

@@ -25,7 +25,7 @@ from loopwright.serving.recorder import Recorder
 from loopwright.serving.shadows import Shadows
 from loopwright.serving.spool import Spool
 from loopwright.serving.summaries import Windows
-from loopwright.serving.threads import give_way, short_turns
+from loopwright.serving.threads import give_way
 from loopwright.serving.totals import Totals
 from loopwright.traffic.predictions import segment_key
 from loopwright.traffic.status import ServerStatus, status_key
@@ -250,8 +250,7 @@ class Background:
             said = ""
             while not self._stopping.wait(seconds):
                 try:
-                    with short_turns:
-                        goes_on = act()
+                    goes_on = act()
                     said = ""
                     if goes_on is False:
                         return

@@ -19,7 +19,6 @@ from loopwright.bundle.outputs import Outputs
 from loopwright.errors import HostingError
 from loopwright.ports.predictor import Columns
 from loopwright.serving.pace import Pace
-from loopwright.serving.threads import short_turns
 from loopwright.serving.typed import gathered
 
 Predict = Callable[[Columns, int], Outputs]
@@ -116,7 +115,7 @@ class Batcher:
             self.busy_since = time.perf_counter()
             if batch[0].batched is not None:
                 batch[0].batched(sum(one.rows for one in batch))
-            work = asyncio.get_running_loop().run_in_executor(self._thread, _work_aside, self._predict, batch)
+            work = asyncio.get_running_loop().run_in_executor(self._thread, _work, self._predict, batch)
             work.add_done_callback(lambda done: self._finish(batch, done))
 
     def _take(self) -> list[_Waiting]:
@@ -179,11 +178,6 @@ async def _unless(gone: Gone, answer: asyncio.Future[Outputs], name: str) -> Out
         raise DeadlineError(f"{name}: the client left before its turn came") from None
     finally:
         leaving.cancel()
-
-
-def _work_aside(predict: Predict, batch: Sequence[_Waiting]) -> list[Outputs | Exception]:
-    with short_turns:
-        return _work(predict, batch)
 
 
 def _work(predict: Predict, batch: Sequence[_Waiting]) -> list[Outputs | Exception]:

@@ -7,10 +7,7 @@ import time
 from typing import Any
 
 from loopwright.errors import HostingError, RequestError
-from loopwright.serving.rsgi import Headers, HTTPProtocol
-
-SMALL = 64 * 1024
-"""Bodies up to this size are not counted: all that can be read at once are few bytes together."""
+from loopwright.serving.http import SMALL, Request
 
 HELD = 4
 """So many of the largest bodies may be in memory at once."""
@@ -34,21 +31,23 @@ class Bodies:
         self._late: set[asyncio.Task[Any]] = set()
         self._held = 0
 
-    async def read(self, headers: Headers, proto: HTTPProtocol) -> bytes:
+    async def read(self, request: Request) -> bytes:
         """The body's bytes. Raises `BodyTooLargeError` before more than the limit is in memory, `SlowBodyError`,
-        `RequestError` where it is cut off, and `HostingError` where too many large ones are in memory.
+        `ClosedError` where it is cut off, and `HostingError` where too many large ones are in memory.
         """
+        if request.complete and request.size <= SMALL:
+            return request.body()
         task = asyncio.current_task()
         assert task is not None, "requests are answered in tasks"
-        declared = headers.get("content-length")
-        size = self.limit if declared is None else int(declared)  # the HTTP library has refused what is no number
+        declared = request.headers.get("content-length")
+        size = self.limit if declared is None else int(declared)  # the parser has refused what is no number
         if size > self.limit:
             raise self._too_large()
-        if declared is not None and size > SMALL:
+        if size > SMALL and declared is not None:
             self._hold(size, task)
         self._reading[task] = time.perf_counter()
         try:
-            return await proto() if declared is not None else await self._chunks(proto, task)
+            return await self._whole(request, task, counted=declared is not None)
         except asyncio.CancelledError:
             if task not in self._late:
                 raise
@@ -74,20 +73,17 @@ class Bodies:
             self._late.add(task)
             task.cancel()
 
-    async def _chunks(self, proto: HTTPProtocol, task: asyncio.Task[Any]) -> bytes:
-        """A body of no declared length. Granian ends a whole one by one empty chunk, one that is cut off by two."""
-        chunks, size, empty = [], 0, 0
-        async for chunk in proto:
-            size += len(chunk)
-            empty += not chunk
-            if size > self.limit:
+    async def _whole(self, request: Request, task: asyncio.Task[Any], *, counted: bool) -> bytes:
+        """A body of no declared length is counted as the largest there may be as soon as it is no small one."""
+        while True:
+            if request.size > self.limit:
                 raise self._too_large()
-            if size > SMALL >= size - len(chunk):
+            if request.size > SMALL and not counted:
                 self._hold(self.limit, task)
-            chunks.append(chunk)
-        if empty > 1:
-            raise RequestError("the body ended before its time, or with trailers", remedy="send it whole")
-        return b"".join(chunks)
+                counted = True
+            if request.complete:
+                return request.body()
+            await request.more()
 
     def _hold(self, size: int, task: asyncio.Task[Any]) -> None:
         """Count a large body for as long as its request is in work."""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -23,31 +23,19 @@ from loopwright.serving.colleagues import Colleagues
 from loopwright.serving.compression import UnsupportedMediaError, packed, unpacked
 from loopwright.serving.dataplane import Answer, Call, Dataplane, error_kind, error_text
 from loopwright.serving.endpoints import Endpoints, LiveEndpoint
+from loopwright.serving.http import ClosedError, Headers, Reply, ReplyHeaders, Request
 from loopwright.serving.invocations import decode_rows, encode_rows
 from loopwright.serving.logs import log_refusal
 from loopwright.serving.metrics import CONTENT_TYPE
 from loopwright.serving.openapi import openapi_json
 from loopwright.serving.outcomes import OutcomesTold
-from loopwright.serving.rsgi import Headers, HTTPProtocol, ProtocolClosed, Scope
 from loopwright.serving.tabular import Rows, shown
 from loopwright.serving.tokens import Tokens
 
 log = logging.getLogger("loopwright.serving")
 
-ReplyHeaders = list[tuple[str, str]]
-
-
-@dataclass(slots=True)
-class Reply:
-    """An answer's status, headers and bytes."""
-
-    status: int
-    headers: ReplyHeaders
-    body: bytes
-
-
-Infer = Callable[[Headers, Call, HTTPProtocol], Awaitable[Reply]]
-"""Answers a request to an endpoint. Headers are asked of granian once: each time they are copied."""
+Infer = Callable[[Request, Call], Awaitable[Reply]]
+"""Answers a request to an endpoint."""
 
 
 class Doors:
@@ -97,67 +85,66 @@ class Doors:
             "/v2/health/ready": self._ready_page,
         }
 
-    async def __call__(self, scope: Scope, proto: HTTPProtocol) -> None:
-        """Answer, whatever comes: a client's mistake is told in the protocol's own error shape."""
+    async def __call__(self, request: Request) -> Reply:
+        """An answer, whatever comes: a client's mistake is told in the protocol's own error shape."""
         began = time.perf_counter()
         try:
-            reply = await self._reply(scope, proto, began)
+            reply = await self._reply(request, began)
         except LoopwrightError as error:
             reply = _refusal(error)
-        except ProtocolClosed:
+        except ClosedError:
             reply = _json(400, {"error": "the body ended before its time", "kind": "request"})
         except Exception:
-            log.exception("%s %s", scope.method, scope.path)
+            log.exception("%s %s", request.method, request.path)
             reply = _json(500, {"error": "the server failed at this request", "kind": "server"})
         if reply.status >= 400:
-            _log(scope, reply)
-        if reply.status >= 400 and scope.path.endswith("/invocations"):
+            _log(request, reply)
+        if reply.status >= 400 and request.path.endswith("/invocations"):
             _explain_to_sagemaker(reply)
-        if self._flush and scope.method == "POST":
+        if self._flush and request.method == "POST":
             await asyncio.get_running_loop().run_in_executor(None, self._flush)
-        proto.response_bytes(reply.status, reply.headers, reply.body)
+        return reply
 
-    async def _reply(self, scope: Scope, proto: HTTPProtocol, began: float) -> Reply:
-        path = scope.path
+    async def _reply(self, request: Request, began: float) -> Reply:
+        path = request.path
         health = self._health.get(path)
         if health is not None:
-            return health() if scope.method == "GET" else _not_allowed(scope, "GET")
-        parts, headers = path.split("/"), scope.headers
+            return health() if request.method == "GET" else _not_allowed(request, "GET")
+        parts, headers = path.split("/"), request.headers
         if self._tokens is not None and not self._tokens.allow(
             headers.get("authorization"), self._asked(parts, headers)
         ):
             return _json(
                 401, {"error": "a bearer token is required", "kind": "request"}, ("www-authenticate", "Bearer")
             )
-        infer = self._inference(parts, headers, began)
+        infer = self._inference(parts, request, began)
         if infer is not None:
-            return await infer(proto) if scope.method == "POST" else _not_allowed(scope, "POST")
+            return await infer() if request.method == "POST" else _not_allowed(request, "POST")
         page = self._pages.get(path) or self._model_page(parts)
         if page is None:
             raise NotFoundError(f"there is no {shown(path)}", remedy="see /v2, /ping, /invocations, /status")
-        return page() if scope.method == "GET" else _not_allowed(scope, "GET")
+        return page() if request.method == "GET" else _not_allowed(request, "GET")
 
-    def _inference(
-        self, parts: list[str], headers: Headers, began: float
-    ) -> Callable[[HTTPProtocol], Awaitable[Reply]] | None:
+    def _inference(self, parts: list[str], request: Request, began: float) -> Callable[[], Awaitable[Reply]] | None:
         match parts:
             case ["", "v2", "models", name, "infer"]:
-                return partial(self._to_infer, headers, Call(name, began))
+                return partial(self._to_infer, request, Call(name, began))
             case ["", "v2", "models", name, "versions", number, "infer"]:
-                return partial(self._to_infer, headers, Call(name, began, version=number))
+                return partial(self._to_infer, request, Call(name, began, version=number))
             case ["", "endpoints", name, "invocations"]:
-                return partial(self._to_invoke, headers, Call(name, began))
+                return partial(self._to_invoke, request, Call(name, began))
             case ["", "endpoints", name, "outcomes"]:
-                return partial(self._outcomes, headers, name)
+                return partial(self._outcomes, request, name)
             case ["", "invocations"]:
-                return partial(self._to_invoke, headers, Call(headers.get("x-loopwright-endpoint"), began))
+                return partial(self._to_invoke, request, Call(request.headers.get("x-loopwright-endpoint"), began))
         return None
 
-    async def _traced(self, tracing: Tracing, infer: Infer, headers: Headers, call: Call, proto: HTTPProtocol) -> Reply:
+    async def _traced(self, tracing: Tracing, infer: Infer, request: Request, call: Call) -> Reply:
+        headers = request.headers
         fault = "server"
         call.span = span = tracing.begin(call.endpoint, headers.get("traceparent"), headers.get("tracestate"))
         try:
-            reply = await infer(headers, call, proto)
+            reply = await infer(request, call)
             fault = ""
         except LoopwrightError as error:
             reply, fault = _refusal(error), error_kind(error)
@@ -166,31 +153,31 @@ class Doors:
         reply.headers.append(("traceparent", span.traceparent))
         return reply
 
-    async def _infer(self, headers: Headers, call: Call, proto: HTTPProtocol) -> Reply:
+    async def _infer(self, request: Request, call: Call) -> Reply:
         """Open Inference Protocol v2."""
-        body = await self._body(headers, proto, call)
+        body, headers = await self._body(request, call), request.headers
         _surround(call, headers)
         said_length = headers.get("inference-header-content-length")
-        request = _NO_REQUEST
+        asked = _NO_REQUEST
 
         def read(endpoint: LiveEndpoint) -> tuple[Rows, str | None]:
-            nonlocal request
-            request = protocol_v2.decode_request(body, said_length)
-            protocol_v2.check_outputs(request, endpoint.signature)
-            return protocol_v2.request_rows(request, endpoint.names), request.id
+            nonlocal asked
+            asked = protocol_v2.decode_request(body, said_length)
+            protocol_v2.check_outputs(asked, endpoint.signature)
+            return protocol_v2.request_rows(asked, endpoint.names), asked.id
 
         answer = await self._plane.infer(call, read)
         encoded, json_length = protocol_v2.encode_response(
-            call.endpoint or "", answer.prediction_id, answer.live, answer.outputs, request
+            call.endpoint or "", answer.prediction_id, answer.live, answer.outputs, asked
         )
         sent = _headers(answer, "application/json" if json_length is None else "application/octet-stream")
         if json_length is not None:
             sent.append((protocol_v2.JSON_LENGTH.lower(), str(json_length)))
         return _packed(headers, sent, encoded)
 
-    async def _invoke(self, headers: Headers, call: Call, proto: HTTPProtocol) -> Reply:
+    async def _invoke(self, request: Request, call: Call) -> Reply:
         """SageMaker and MLflow scoring."""
-        body = await self._body(headers, proto, call)
+        body, headers = await self._body(request, call), request.headers
         _surround(call, headers)
         sagemaker.read_headers(headers, call)
         attributes: str | None = None
@@ -211,34 +198,34 @@ class Doors:
             sent.append((sagemaker.ATTRIBUTES, attributes))
         return _packed(headers, sent, encoded)
 
-    async def _outcomes(self, headers: Headers, name: str, proto: HTTPProtocol) -> Reply:
+    async def _outcomes(self, request: Request, name: str) -> Reply:
         """Ground truth: 202, since it lies in the store a moment later."""
         if self._tell is None:
             raise NotFoundError("this server has no store to keep outcomes in", remedy="name one when it is started")
         endpoint = self._plane.endpoint(name).revision.endpoint
-        body = await self._read(headers, proto)
-        kind = headers.get("content-type") or ""
+        body = await self._read(request)
+        kind = request.headers.get("content-type") or ""
         told = await asyncio.get_running_loop().run_in_executor(None, self._tell, endpoint, body, kind)
         if told.kept == 0:
             return _json(400, {"error": told.errors[0], "kind": "request", **asdict(told)})
         return _json(202, asdict(told))
 
-    async def _body(self, headers: Headers, proto: HTTPProtocol, call: Call) -> bytes:
-        call.gone = proto.client_disconnect
+    async def _body(self, request: Request, call: Call) -> bytes:
+        call.gone = request.gone
         try:
-            if (allowed := headers.get("x-request-timeout-ms")) is not None:
+            if (allowed := request.headers.get("x-request-timeout-ms")) is not None:
                 call.deadline = call.began + _milliseconds(allowed) / 1000
-            body = await self._read(headers, proto)
+            body = await self._read(request)
             call.size = len(body)
             return body
         except LoopwrightError as error:
             self._plane.refused(call, error)
             raise
 
-    async def _read(self, headers: Headers, proto: HTTPProtocol) -> bytes:
+    async def _read(self, request: Request) -> bytes:
         """The request's body, unpacked where it was compressed."""
-        body = await self._bodies.read(headers, proto)
-        if coding := headers.get("content-encoding"):
+        body = await self._bodies.read(request)
+        if coding := request.headers.get("content-encoding"):
             body = unpacked(body, coding, self._bodies.limit)
             self._bodies.hold(len(body))
         return body
@@ -334,9 +321,9 @@ def _refusal(error: LoopwrightError) -> Reply:
     """The error in the shape that both protocols have. A model that fails at these rows is a 422, never a 500."""
     body = {"error": error_text(error), "kind": error_kind(error)}
     if isinstance(error, BodyTooLargeError):
-        return _json(413, body, ("connection", "close"))
+        return _json(413, body)
     if isinstance(error, SlowBodyError):
-        return _json(408, body, ("connection", "close"))
+        return _json(408, body)
     if isinstance(error, NotFoundError):
         return _json(404, body)
     if isinstance(error, RequestError):
@@ -348,12 +335,12 @@ def _refusal(error: LoopwrightError) -> Reply:
     return _json(422, body)
 
 
-def _log(scope: Scope, reply: Reply) -> None:
-    headers = scope.headers
+def _log(request: Request, reply: Reply) -> None:
+    headers = request.headers
     given = headers.get("x-loopwright-prediction-id") or headers.get("x-amzn-sagemaker-inference-id")
     log_refusal(
-        scope.method,
-        scope.path,
+        request.method,
+        request.path,
         reply.status,
         orjson.loads(reply.body)["error"],
         prediction_id=given,
@@ -367,8 +354,8 @@ def _explain_to_sagemaker(reply: Reply) -> None:
     reply.headers.append(header)
 
 
-def _not_allowed(scope: Scope, method: str) -> Reply:
-    text = f"{scope.path} takes {method}, not {scope.method}"
+def _not_allowed(request: Request, method: str) -> Reply:
+    text = f"{request.path} takes {method}, not {request.method}"
     return _json(405, {"error": text, "kind": "request"}, ("allow", method))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from loopwright.errors import RequestError
 from loopwright.serving.dataplane import Call
-from loopwright.serving.rsgi import Headers
+from loopwright.serving.http import Headers
 from loopwright.serving.tabular import shown
 
 ATTRIBUTES = "x-amzn-sagemaker-custom-attributes"

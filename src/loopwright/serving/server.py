@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import multiprocessing
 import os
 import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from multiprocessing.process import BaseProcess
+from threading import Event
 from typing import Any
-
-from granian._granian import SocketHolder
-from granian.constants import HTTPModes, Interfaces, SSLProtocols
-from granian.http import HTTP1Settings
-from granian.server.mp import MPServer
 
 from loopwright.core.sockets import free_port
 from loopwright.errors import HostingError, LoopwrightError
@@ -50,73 +48,60 @@ def run_server(options: ServerOptions, open_storage: OpenStorage, load: LoadPred
     options = replace(options, port=_free_port(options.host, options.port), server_name=options.name)
     if options.grpc_port is not None:
         options = replace(options, grpc_port=_free_port(options.host, options.grpc_port, "grpc_port"))
-    server = Supervisor(options)
     log.info("inference server on %s, %d workers", ", ".join(_addresses(options)), options.workers)
     with meeting_place(options.spool) as totals:
-        told = replace(options, totals=totals)
-        worker = partial(_worker, told, open_storage, load, extras)
-        server.serve(spawn_target=_answer, target_loader=worker, wrap_loader=False)
+        server = Supervisor(options, partial(_work, replace(options, totals=totals), open_storage, load, extras))
+        server.run()
     if server.refused:
         raise HostingError("the inference server's workers cannot start", remedy="the log above says why")
 
 
-class Supervisor(MPServer):
-    """Granian's process server, but one that never gives up on a worker that was killed, replaces one that hangs, and
-    holds the sockets itself: who connects while a worker is replaced waits for the next one, and is not refused.
+class Supervisor:
+    """Never gives up on a worker that was killed, replaces one that hangs, and holds the sockets itself: who connects
+    while a worker is replaced waits for the next one, and is not refused.
+
+    `work` is a worker's process: it takes its number, its pulse, its own listening socket and all of them.
     """
 
-    def __init__(self, options: ServerOptions) -> None:
-        super().__init__(
-            "loopwright",
-            address=options.host,
-            port=options.port,
-            interface=Interfaces.RSGI,
-            workers=options.workers,
-            websockets=False,
-            http=HTTPModes.http1,  # where it must tell versions apart, granian waits for ever for a first byte
-            backlog=BACKLOG,
-            backpressure=1024,
-            http1_settings=HTTP1Settings(header_read_timeout=int(1000 * options.idle_seconds)),
-            log_enabled=False,
-            workers_kill_timeout=options.drain_seconds,
-            ssl_cert=options.tls_certificate,
-            ssl_key=options.tls_key,
-            ssl_protocol_min=SSLProtocols.tls12,
-        )
+    def __init__(self, options: ServerOptions, work: Callable[..., None]) -> None:
         self.refused = False
-        self._has_served = False
         self._options = options
+        self._work = work
+        self._has_served = False
+        self._interrupted = Event()
         self._listeners: list[socket.socket] = []
         self._pulses = [Pulse() for _ in range(options.workers)]
         self._looked = self._awake = time.perf_counter()
-        self._with_parent = options.with_parent
         self._parent = os.getppid()
         self._born: dict[int, float] = {}
+        self._workers: list[BaseProcess] = []
 
-    def _spawn_worker(self, idx: int, target: Any, callback_loader: Any) -> Any:  # type: ignore[override]
-        self._born[idx] = time.monotonic()
-        self._pulses[idx] = Pulse()
-        # Each has its own where the kernel shares connections out among them, else all have the same.
-        self._sso = (self._listeners[idx % len(self._listeners)], self._listeners)
-        return super()._spawn_worker(idx, target, partial(callback_loader, idx + 1, self._pulses[idx]))
-
-    def _init_shared_socket(self) -> None:
-        self._ssp = self._shd = None
-        own = sys.platform == "linux"
+    def run(self) -> None:
+        """Until SIGTERM or SIGINT, or no worker can be started: `refused`."""
+        for one in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(one, lambda *_: self._interrupted.set())
+        own = sys.platform == "linux"  # the kernel shares connections out among sockets; elsewhere all have the same
         self._listeners = [_listener(self._options) for _ in range(self._options.workers if own else 1)]
-
-    def _drop_shared_socket(self) -> None:
+        self._workers = [self._started(idx) for idx in range(self._options.workers)]
+        while not self._ended():
+            self._interrupted.wait(LOOK_SECONDS)
+            self._kill_hung()
+            for idx, worker in enumerate(self._workers):
+                if not (worker.is_alive() or self._ended() or self._just_born(idx)):
+                    self._replace(idx)
         for listener in self._listeners:
             listener.close()
+        self._stop_workers()
 
-    def _serve_loop(self, spawn_target: Any, target_loader: Any) -> None:
-        while not self._ended():
-            self.main_loop_interrupt.wait(LOOK_SECONDS)
-            self.main_loop_interrupt.clear()
-            self._kill_hung()
-            for idx, worker in enumerate(self.wrks):
-                if not (worker.inner.is_alive() or self._ended() or self._just_born(idx)):
-                    self._replace(idx, spawn_target, target_loader)
+    def _started(self, idx: int) -> BaseProcess:
+        self._born[idx] = time.monotonic()
+        pulse = self._pulses[idx] = Pulse()
+        own = self._listeners[idx % len(self._listeners)]
+        # Python 3.14's own choice on Linux is "forkserver", which hands on no sockets.
+        processes: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+        worker: BaseProcess = processes.Process(target=self._work, args=(idx + 1, pulse, own, self._listeners))
+        worker.start()
+        return worker
 
     def _kill_hung(self) -> None:
         now = time.perf_counter()
@@ -126,35 +111,34 @@ class Supervisor(MPServer):
         for idx, pulse in enumerate(self._pulses):
             self._has_served |= pulse.alive_at > 0
             silent = now - max(pulse.alive_at, self._awake)
-            if pulse.alive_at and silent > self._options.hang_seconds and self.wrks[idx].inner.is_alive():
+            if pulse.alive_at and silent > self._options.hang_seconds and self._workers[idx].is_alive():
                 log.error("worker %d has not come back for %.0f s: it is killed", idx + 1, silent)
-                self.wrks[idx].inner.kill()
-                self.wrks[idx].inner.join()
+                self._workers[idx].kill()
+                self._workers[idx].join()
 
     def _stop_workers(self) -> None:
-        ending, patience = list(self.wrks), DRAINING * self._options.drain_seconds
-        for pulse in self._pulses:
-            pulse.end_at = time.perf_counter() + patience
-        super()._stop_workers()  # type: ignore[no-untyped-call]
-        for worker in ending:
-            if worker.inner.exitcode == -signal.SIGKILL:
-                log.error("worker %d did not end in time and was killed: %s", worker.idx + 1, self._loss(worker.idx))
-
-    def shutdown(self, exit_code: int = 0) -> None:
-        with suppress(SystemExit):  # that a worker ended first, as at Ctrl-C, is no failure
-            super().shutdown(exit_code)  # type: ignore[no-untyped-call]
+        began, patience = time.perf_counter(), self._options.drain_seconds
+        for pulse, worker in zip(self._pulses, self._workers, strict=True):
+            pulse.end_at = began + DRAINING * patience
+            worker.terminate()
+        for idx, worker in enumerate(self._workers):
+            worker.join(max(0.001, began + patience - time.perf_counter()))
+            if worker.is_alive():
+                worker.kill()
+                worker.join()
+                log.error("worker %d did not end in time and was killed: %s", idx + 1, self._loss(idx))
 
     def _ended(self) -> bool:
-        orphaned = self._with_parent and os.getppid() != self._parent
-        return self.interrupt_signal or self.refused or orphaned
+        orphaned = self._options.with_parent and os.getppid() != self._parent
+        return self._interrupted.is_set() or self.refused or orphaned
 
-    def _replace(self, idx: int, spawn_target: Any, target_loader: Any) -> None:
-        code = self.wrks[idx].inner.exitcode
+    def _replace(self, idx: int) -> None:
+        code = self._workers[idx].exitcode
         if code == CANNOT_START and not self._has_served:
             self.refused = True
             return
         log.warning("worker %d ended (exit code %s), another one is started: %s", idx + 1, code, self._loss(idx))
-        self._respawn_workers([idx], spawn_target, target_loader)
+        self._workers[idx] = self._started(idx)
 
     def _just_born(self, idx: int) -> bool:
         """One that dies at birth, again and again, shall not keep the machine busy."""
@@ -169,31 +153,30 @@ class Supervisor(MPServer):
         return f"{requests}, and captures of {seconds:g} s at most"
 
 
-def _answer(number: int, name: Any, loader: Any, sockets: Any, *rest: Any) -> None:
-    """A worker's process."""
-    own, listeners = sockets[1]
-    for listener in listeners:
-        if listener is not own:  # it came by birth, and would hold connections that nobody takes
-            listener.close()
-    holder = SocketHolder(own.fileno(), False, BACKLOG)  # type: ignore[call-arg]
-    MPServer._spawn_rsgi_worker(number, name, loader, ((None, holder), None), *rest)
-
-
-def _worker(
+def _work(
     options: ServerOptions,
     open_storage: OpenStorage,
     load: LoadPredictor,
     extras: Extras,
     number: int,
     pulse: Pulse,
-) -> Any:
+    own: socket.socket,
+    listeners: Sequence[socket.socket],
+) -> None:
+    """A worker's process."""
+    for one in (signal.SIGTERM, signal.SIGINT):  # what the supervisor does at them is not for its children
+        signal.signal(one, signal.SIG_DFL)
+    for listener in listeners:
+        if listener is not own:  # it came by birth, and would hold connections that nobody takes
+            listener.close()
     set_log_format(options.log)
     try:
-        return make_worker(options, open_storage, load, extras, number, pulse)
+        worker = make_worker(options, open_storage, load, extras, number, pulse)
     except Exception as error:
         log.error("worker %d cannot start: %s", number, error, exc_info=not isinstance(error, LoopwrightError))
         sys.stderr.flush()
         os._exit(CANNOT_START)
+    asyncio.run(worker.serve(own, BACKLOG))
 
 
 def _listener(options: ServerOptions) -> socket.socket:

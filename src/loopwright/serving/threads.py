@@ -1,5 +1,5 @@
 """A worker's threads: held to its share of the cores, out of the way of requests, and taking short turns at the
-interpreter while they work.
+interpreter.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import platform
 import struct
 import sys
 from contextlib import suppress
-from threading import Lock, get_native_id
+from threading import get_native_id
 
 from threadpoolctl import threadpool_limits
 
@@ -18,7 +18,7 @@ VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLA
 """What libraries read when they are loaded; a value that is set already is somebody's will, and stays."""
 
 TURN_SECONDS = 0.0001
-NICE = 5
+NICE = 10
 """So much less than who answers; 19 is the least there is."""
 
 SLICE_NANOSECONDS = 100_000_000
@@ -54,33 +54,12 @@ def _take_long_slices(nice: int) -> None:
         ctypes.CDLL(None).syscall(call, 0, struct.pack("=IIQiIQQQII", *words), 0)  # an older kernel takes no notice
 
 
-class ShortTurns:
-    """A context for work beside the event loop: meanwhile, who wants the interpreter gets it after `TURN_SECONDS`,
-    where Python's own 5 ms would keep a request waiting. When nothing is at work the turns are long again: with short
-    ones the HTTP library's thread interrupts the event loop's in the midst of requests.
+def take_short_turns() -> None:
+    """Who wants the interpreter gets it after `TURN_SECONDS`: with Python's own 5 ms a request would wait as long for a
+    thread that works.
     """
+    sys.setswitchinterval(TURN_SECONDS)
 
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._working = 0
-        self._usual = 0.0
-
-    def __enter__(self) -> None:
-        with self._lock:
-            self._working += 1
-            if self._working == 1:
-                self._usual = sys.getswitchinterval()
-                sys.setswitchinterval(TURN_SECONDS)
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._working -= 1
-            if self._working == 0:
-                sys.setswitchinterval(self._usual)
-
-
-short_turns = ShortTurns()
-"""The process's own: there is one interpreter."""
 
 _SIZE = 56
 _SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}

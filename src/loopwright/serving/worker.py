@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-from collections.abc import Awaitable, Callable
+import signal
+import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from loopwright.core.clock import Clock, SystemClock
 from loopwright.errors import BundleError, StorageError
@@ -23,16 +25,16 @@ from loopwright.serving.colleagues import Colleagues
 from loopwright.serving.dataplane import Dataplane
 from loopwright.serving.doors import Doors
 from loopwright.serving.endpoints import Endpoints
+from loopwright.serving.http import HttpServer, tls_context
 from loopwright.serving.models import Shelf
 from loopwright.serving.options import ServerOptions
 from loopwright.serving.outcomes import tell_outcomes
 from loopwright.serving.pulse import Heart, Pulse
 from loopwright.serving.recorder import Recorder
-from loopwright.serving.rsgi import HTTPProtocol, Scope
 from loopwright.serving.shadows import Shadows
 from loopwright.serving.spool import Spool
 from loopwright.serving.summaries import Windows
-from loopwright.serving.threads import budget_threads
+from loopwright.serving.threads import budget_threads, take_short_turns
 from loopwright.serving.tokens import make_tokens
 from loopwright.serving.totals import Totals
 
@@ -57,7 +59,7 @@ class Extras:
 
 
 class Worker:
-    """What granian calls: `__rsgi_init__` before the first request, `__rsgi_del__` after the last one is answered."""
+    """What answers at a listening socket until it is told to end, and then flushes what it has."""
 
     def __init__(
         self,
@@ -102,7 +104,7 @@ class Worker:
         self._tracing = extras.tracing(name)
         flush = self._background.flush if options.flush == "answer" else None
         bodies = Bodies(options.max_body, options.body_seconds)
-        self._doors = Doors(
+        doors = Doors(
             plane,
             self.endpoints,
             status,
@@ -114,12 +116,21 @@ class Worker:
             server=options.name,
             flush=flush,
         )
+        self._http = HttpServer(doors, idle_seconds=options.idle_seconds, take_seconds=options.body_seconds)
+        self._tls = None
+        if options.tls_certificate and options.tls_key:
+            self._tls = tls_context(options.tls_certificate, options.tls_key)
         self._plane = plane
+
+        def each_beat() -> None:
+            bodies.give_up_slow()
+            self._http.sweep()
+
         self._heart = Heart(
             pulse,
             busy_since=lambda: self.endpoints.busy_since,
             in_flight=lambda: plane.in_flight,
-            each_beat=bodies.give_up_slow,
+            each_beat=each_beat,
             end=self._break_off,
         )
         self._drain_seconds = options.drain_seconds
@@ -134,9 +145,13 @@ class Worker:
         for fault in self.endpoints.faults.values():
             raise BundleError(fault, remedy="serve another bundle")
 
-    def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        # Models are loaded before the port is bound, so that a worker which is born again gets no request it cannot
-        # answer. Where the store is away the worker comes up all the same, and says that it is not ready.
+    async def serve(self, listener: socket.socket, backlog: int) -> None:
+        """Answer until SIGTERM or SIGINT; then answer what has been asked, write and send everything, and return."""
+        ending, loop = asyncio.Event(), asyncio.get_running_loop()
+        for one in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(one, ending.set)
+        # Models are loaded before the first connection is taken, so that a worker which is born again gets no request
+        # it cannot answer. Where the store is away the worker comes up all the same, and says that it is not ready.
         try:
             self.endpoints.discover()
             self.endpoints.look()
@@ -144,21 +159,18 @@ class Worker:
             log.warning("the store cannot be read: %s", error)
         self._background.start()
         if self._door is not None:
-            loop.run_until_complete(self._door.open())
+            await self._door.open()
         # What is in memory now stays. Records wait by the thousand for a second and hold no cycles, so the collector
         # would go through them again and again for nothing.
         gc.collect()
         gc.freeze()
         gc.set_threshold(100_000, 20, 100)
         self._heart.start(loop)
-
-    @property
-    def __rsgi__(self) -> Callable[[Scope, HTTPProtocol], Awaitable[None]]:
-        return self._doors.__call__
-
-    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+        await self._http.open(listener, backlog, self._tls)
+        await ending.wait()
+        await self._http.close()
         if self._door is not None:
-            loop.run_until_complete(self._door.close(self._drain_seconds))
+            await self._door.close(self._drain_seconds)
         self._background.stop()
         if self._tracing is not None:
             self._tracing.close()
@@ -178,10 +190,11 @@ def make_worker(
     extras: Extras,
     number: int,
     pulse: Pulse,
-) -> Any:
+) -> Worker:
     """The worker called `<server>-<number>`. Raises `SettingsError`, `StorageError` and `BundleError`."""
 
     budget_threads(options.worker_threads)
+    take_short_turns()
 
     def open_bundle(folder: Path) -> Predictor:
         return load(folder, allow_pickle=options.allow_pickle, threads=options.worker_threads, device=options.device)
