@@ -166,7 +166,7 @@ class Background:
             self._every("parent", 0.5, _end_with_supervisor()),
             self._every("hung", 0.5, self._replace_hung),
         ]
-        self._shadow = self._every("shadow", SHADOW_SECONDS, shadows.work)
+        self._shadow = self._every("shadow", SHADOW_SECONDS, shadows.work, shadows.due)
 
     def start(self) -> None:
         for thread in (*self._threads, self._shadow):
@@ -174,8 +174,8 @@ class Background:
 
     def stop(self) -> None:
         """Stop the threads and write and send everything that is left."""
-        self._shadows.end()
         self._stopping.set()
+        self._shadows.end()
         self._write()  # first of all: whoever stops this process may not wait for a thread or a store that hangs
         for thread in self._threads:
             thread.join(timeout=10)
@@ -202,7 +202,7 @@ class Background:
     def _replace_hung(self) -> None:
         """Where a shadow's model does not come back, another thread works for the other shadows."""
         if self._shadows.give_up_hung() and not self._stopping.is_set():
-            self._shadow = self._every("shadow", SHADOW_SECONDS, self._shadows.work)
+            self._shadow = self._every("shadow", SHADOW_SECONDS, self._shadows.work, self._shadows.due)
             self._shadow.start()
 
     def _follow(self) -> Callable[[], None]:
@@ -241,14 +241,14 @@ class Background:
         except LoopwrightError as error:
             log.warning("the status stays: %s", error)
 
-    def _every(self, name: str, seconds: float, act: Callable[[], object]) -> Thread:
-        """A thread that acts again and again, until it is to stop or the act says False."""
+    def _every(self, name: str, seconds: float, act: Callable[[], object], due: Event | None = None) -> Thread:
+        """A thread that acts again and again, until it is to stop or the act says False; so long after it is `due`."""
 
         def loop() -> None:
             if name in _YIELDING:
                 give_way()
             said = ""
-            while not self._stopping.wait(seconds):
+            while not self._pause(seconds, due):
                 try:
                     goes_on = act()
                     said = ""
@@ -262,6 +262,15 @@ class Background:
                     log.exception("%s failed", name)
 
         return Thread(target=loop, name=name, daemon=True)
+
+    def _pause(self, seconds: float, due: Event | None) -> bool:
+        """Whether the server stops."""
+        if due is not None:
+            due.wait()
+        stops = self._stopping.wait(seconds)
+        if due is not None:
+            due.clear()
+        return stops
 
 
 _YIELDING = ("write", "send")

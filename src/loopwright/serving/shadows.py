@@ -7,7 +7,7 @@ import math
 import time
 from collections import deque
 from dataclasses import replace
-from threading import Lock
+from threading import Event, Lock
 
 from loopwright.core.clock import Clock
 from loopwright.errors import LoopwrightError
@@ -37,6 +37,8 @@ class Shadows:
         self._lock = Lock()
         self._hung: set[str] = set()
         self._full = self._ended = False
+        self.due = Event()
+        """Set while there may be something to do."""
 
     def copy(self, record: Served) -> None:
         """Remember an answered request for its shadows. Belongs to the thread that answers."""
@@ -47,6 +49,8 @@ class Shadows:
             return
         self._added += record.weight
         self._queue.append(record)
+        if not self.due.is_set():
+            self.due.set()
 
     @property
     def waiting(self) -> int:
@@ -90,11 +94,13 @@ class Shadows:
                 log.warning("%s has not come back for %.0f s", _name(turn.shadows[0]), self._patience)
             for place, shadow in enumerate(turn.shadows):
                 self._fail(shadow, "model" if hangs and place == 0 else "overload")
+        self.due.set()
         return True
 
     def end(self) -> None:
         """No more predictions: the server stops."""
         self._ended = True
+        self.due.set()
 
     def _outcome(self, shadow: LiveVariant, record: Served) -> Served | str:
         """The shadow's own record, or the kind of error in its place."""
