@@ -18,8 +18,10 @@ VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLA
 """What libraries read when they are loaded; a value that is set already is somebody's will, and stays."""
 
 TURN_SECONDS = 0.0001
-NICE = 10
-"""So much less than who answers; 19 is the least there is."""
+NICE = 5
+"""So much less than who answers. With 10 already, a program that is busy on the same core holds up a thread that holds
+Python's lock, and so all answers, for tens of milliseconds.
+"""
 
 SLICE_NANOSECONDS = 100_000_000
 """The longest that Linux gives."""
