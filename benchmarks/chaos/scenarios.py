@@ -149,6 +149,6 @@ SCENARIOS = {
     ),
     "hangs": Scenario(
         says="the model never comes back", disturb=ask_for_ever, trouble="hangs", declared=frozenset({503, 504}),
-        options=("--hang", "2"), only_good_rows=True,
+        options=("--hang", "4"), only_good_rows=True,
     ),
 }  # fmt: skip

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import socket
+import weakref
 from collections.abc import Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -38,7 +40,7 @@ async def served(respond: Any = told, *, idle: float = 60.0, take: float = 60.0)
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setblocking(False)
     address = listener.getsockname()
-    await server.open(listener, 16)
+    await server.open(listener)
     clients = []
 
     async def connect() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -111,7 +113,7 @@ def test_however_the_bytes_are_cut_the_answers_are_the_same(data: Any) -> None:
         (b"GET / HTTP/1.1\r\nConnection: close\r\n", "close"),
         (b"GET / HTTP/1.0\r\n", "close"),
         (b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n", "keep-alive"),
-        (b"GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n", "close"),
+        (b"GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n", None),
     ],
 )
 def test_a_connection_is_kept_as_long_as_both_want_it(head: bytes, kept: str | None) -> None:
@@ -358,5 +360,110 @@ def test_slow_bodies_are_given_up() -> None:
             await asyncio.sleep(0.1)
             bodies.give_up_slow()
             assert (await answer(reader))[0] == 408
+
+    run(story)
+
+
+def test_answers_that_were_held_up_are_all_given_when_the_client_takes_them() -> None:
+    async def large(request: Request) -> Reply:
+        return Reply(200, [], b" " * 2000)
+
+    async def story() -> None:
+        async with served(large) as (_, connect):
+            reader, writer = await connect()
+            writer.write(GET * 8000)
+            await asyncio.sleep(0.2)  # nothing is taken meanwhile
+            for _ in range(8000):
+                assert (await answer(reader))[0] == 200
+            writer.write(GET)
+            assert (await answer(reader))[0] == 200
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [b"Content-Length: 5\r\n\r\nabcde", b"Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n"],
+    ids=["a length", "chunks"],
+)
+def test_who_offers_another_protocol_is_answered_in_this_one(framing: bytes) -> None:
+    head = b"POST /a HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: x\r\n"
+    found = asyncio.run(replies(head + framing + GET, 2))
+    assert [body for _, _, body in found] == [b"POST /a - abcde", b"GET /one - "]
+
+
+def test_a_trailer_without_end_is_hung_up_on() -> None:
+    async def story() -> None:
+        async with served() as (_, connect):
+            reader, writer = await connect()
+            writer.write(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX: ")
+            with suppress(ConnectionError):
+                for _ in range(200):
+                    writer.write(b"a" * 10_000)
+                    await writer.drain()
+            assert (await answer(reader))[2] == b"cut off"
+
+    run(story)
+
+
+def test_what_was_sent_before_the_end_is_answered() -> None:
+    async def story() -> None:
+        async with served() as (server, connect):
+            old = await connect()
+            await asyncio.sleep(0.02)
+            ending = asyncio.create_task(server.close())
+            await asyncio.sleep(0)
+            new = await connect()
+            for reader, writer in (old, new):
+                writer.write(GET)
+                assert (await answer(reader))[1]["connection"] == "close"
+            await ending
+
+    run(story)
+
+
+def test_all_that_a_half_closed_client_has_asked_is_answered() -> None:
+    async def large(_: Request) -> Reply:
+        return Reply(200, [], b" " * 5_000_000)
+
+    async def story() -> None:
+        async with served(large) as (_, connect):
+            reader, writer = await connect()
+            writer.write(GET * 4)
+            writer.write_eof()
+            for _ in range(4):
+                assert (await answer(reader))[0] == 200
+            assert await reader.read() == b""
+
+    run(story)
+
+
+def test_an_error_after_a_wait_leaves_nothing_behind() -> None:
+    """The collector hardly ever comes in a worker: what holds itself would stay."""
+    seen: list[weakref.ref[Request]] = []
+
+    async def fail() -> None:
+        await asyncio.sleep(0.001)
+        raise ValueError("no")
+
+    async def respond(request: Request) -> Reply:
+        seen.append(weakref.ref(request))
+        with suppress(ValueError):
+            await fail()
+        return Reply(422, [], b"")
+
+    async def story() -> None:
+        async with served(respond) as (_, connect):
+            reader, writer = await connect()
+            gc.collect()
+            gc.disable()
+            try:
+                for _ in range(3):
+                    writer.write(GET)
+                    await answer(reader)
+                await asyncio.sleep(0.01)
+                assert [one() for one in seen] == [None] * 3
+            finally:
+                gc.enable()
 
     run(story)

@@ -94,12 +94,16 @@ class Batcher:
         self._queue.append(one)
         if self.busy_since is None:
             self._start()
-            return await one.answer
+            try:
+                return await one.answer
+            finally:
+                del one
         alarm = asyncio.get_running_loop().call_later(latest - time.perf_counter(), self._give_up, one)
         try:
             return await (one.answer if gone is None else _unless(gone, one.answer, self._name))
         finally:
             alarm.cancel()
+            del one  # where it is an error, that holds this frame
 
     def _give_up(self, one: _Waiting) -> None:
         """Its time is over. One that is being predicted already is answered all the same."""
@@ -169,7 +173,7 @@ class _Waiting:
 async def _unless(gone: Gone, answer: asyncio.Future[Outputs], name: str) -> Outputs:
     """The answer, unless its reader leaves before."""
     leaving = asyncio.ensure_future(gone())
-    leaving.add_done_callback(lambda _: answer.cancel())
+    leaving.add_done_callback(lambda _, cancel=answer.cancel: cancel())  # type: ignore[misc]
     try:
         return await answer
     except asyncio.CancelledError:
@@ -178,6 +182,7 @@ async def _unless(gone: Gone, answer: asyncio.Future[Outputs], name: str) -> Out
         raise DeadlineError(f"{name}: the client left before its turn came") from None
     finally:
         leaving.cancel()
+        del answer
 
 
 def _work(predict: Predict, batch: Sequence[_Waiting]) -> list[Outputs | Exception]:
@@ -186,7 +191,7 @@ def _work(predict: Predict, batch: Sequence[_Waiting]) -> list[Outputs | Excepti
         try:
             return [predict(batch[0].columns, batch[0].rows)]
         except Exception as error:  # noqa: BLE001 - whatever it is, it is this request's answer
-            return [error.with_traceback(None)]  # whose frames would keep the request, and the request the error
+            return [_bare(error)]
     rows = [one.rows for one in batch]
     try:
         outputs = predict(_together(batch, rows), sum(rows))
@@ -198,6 +203,17 @@ def _work(predict: Predict, batch: Sequence[_Waiting]) -> list[Outputs | Excepti
         {name: values[end - count : end] for name, values in outputs.items()}
         for end, count in zip(ends, rows, strict=True)
     ]
+
+
+def _bare(error: Exception) -> Exception:
+    """The error without its frames, and so are those that it came of: they would keep the request, and the request the
+    error.
+    """
+    one: BaseException | None = error
+    while one is not None:
+        one.__traceback__ = None
+        one = one.__cause__ or one.__context__
+    return error
 
 
 def _together(batch: Sequence[_Waiting], rows: Sequence[int]) -> Columns:

@@ -39,15 +39,13 @@ class Bodies:
             return request.body()
         task = asyncio.current_task()
         assert task is not None, "requests are answered in tasks"
-        declared = request.headers.get("content-length")
-        size = self.limit if declared is None else int(declared)  # the parser has refused what is no number
-        if size > self.limit:
+        if request.length > self.limit:
             raise self._too_large()
-        if size > SMALL and declared is not None:
-            self._hold(size, task)
+        if request.length > SMALL:
+            self._hold(request.length, task)
         self._reading[task] = time.perf_counter()
         try:
-            return await self._whole(request, task, counted=declared is not None)
+            return await self._whole(request, task, counted=request.length > SMALL)
         except asyncio.CancelledError:
             if task not in self._late:
                 raise

@@ -95,7 +95,7 @@ class Doors:
         except ClosedError:
             reply = _json(400, {"error": "the body ended before its time", "kind": "request"})
         except Exception:
-            log.exception("%s %s", request.method, request.path)
+            log.exception("%s %r", request.method, request.path)
             reply = _json(500, {"error": "the server failed at this request", "kind": "server"})
         if reply.status >= 400:
             _log(request, reply)
@@ -355,7 +355,7 @@ def _explain_to_sagemaker(reply: Reply) -> None:
 
 
 def _not_allowed(request: Request, method: str) -> Reply:
-    text = f"{request.path} takes {method}, not {request.method}"
+    text = f"{shown(request.path)} takes {method}, not {request.method}"
     return _json(405, {"error": text, "kind": "request"}, ("allow", method))
 
 

@@ -17,7 +17,7 @@ class Pulse:
     """
 
     def __init__(self) -> None:
-        self._said = RawArray("d", 3)
+        self._said = RawArray("d", 2)
 
     @property
     def alive_at(self) -> float:
@@ -29,15 +29,6 @@ class Pulse:
         """How many requests it had in work then."""
         return int(self._said[1])
 
-    @property
-    def end_at(self) -> float:
-        """When the worker has to end, whatever it is at. Said by the supervisor."""
-        return float(self._said[2])
-
-    @end_at.setter
-    def end_at(self, moment: float) -> None:
-        self._said[2] = moment
-
     def beat(self, alive_at: float, in_flight: int) -> None:
         """The worker was at work at that moment, with so many requests."""
         self._said[1] = in_flight
@@ -48,7 +39,7 @@ class Heart:
     """Beats on a worker's event loop. A loop that is held up does not beat, and one whose model does not come back
     beats for the moment at which that began: `busy_since`.
 
-    `each_beat` is done at every beat; `end` when the pulse's `end_at` has come.
+    `each_beat` is done at every beat.
     """
 
     def __init__(
@@ -58,13 +49,11 @@ class Heart:
         busy_since: Callable[[], float | None],
         in_flight: Callable[[], int],
         each_beat: Callable[[], None],
-        end: Callable[[], None],
     ) -> None:
         self._pulse = pulse
         self._busy_since = busy_since
         self._in_flight = in_flight
         self._each_beat = each_beat
-        self._end = end
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Beat, from now on."""
@@ -72,5 +61,3 @@ class Heart:
         now = time.perf_counter()
         self._pulse.beat(self._busy_since() or now, self._in_flight())
         self._each_beat()
-        if 0 < self._pulse.end_at < now:
-            self._end()

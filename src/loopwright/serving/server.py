@@ -11,15 +11,17 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from multiprocessing.process import BaseProcess
-from threading import Event
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from loopwright.core.sockets import free_port
 from loopwright.errors import HostingError, LoopwrightError
 from loopwright.serving.colleagues import meeting_place
+from loopwright.serving.http import BACKLOG
 from loopwright.serving.logs import set_log_format
 from loopwright.serving.options import ServerOptions
 from loopwright.serving.pulse import Pulse
@@ -30,10 +32,8 @@ log = logging.getLogger("loopwright.serving")
 CANNOT_START = 78
 """The exit status of a worker that would fail again however often it is started."""
 
-BACKLOG = 2048
 LOOK_SECONDS = 0.25
-DRAINING = 0.75
-"""This share of the time to drain is for requests, the rest for captures."""
+_ENDS = (signal.SIGTERM, signal.SIGINT)
 STOOD_STILL = 5.0
 """A supervisor that was held up so long (a machine that slept) does not blame its workers for the time."""
 
@@ -68,7 +68,8 @@ class Supervisor:
         self._options = options
         self._work = work
         self._has_served = False
-        self._interrupted = Event()
+        self._signals: SimpleQueue[int] = SimpleQueue()  # an Event could not be set while it is being set
+        self._interrupted = False
         self._listeners: list[socket.socket] = []
         self._pulses = [Pulse() for _ in range(options.workers)]
         self._looked = self._awake = time.perf_counter()
@@ -78,20 +79,28 @@ class Supervisor:
 
     def run(self) -> None:
         """Until SIGTERM or SIGINT, or no worker can be started: `refused`."""
-        for one in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(one, lambda *_: self._interrupted.set())
+        for one in _ENDS:
+            signal.signal(one, lambda number, _: self._signals.put(number))
         own = sys.platform == "linux"  # the kernel shares connections out among sockets; elsewhere all have the same
-        self._listeners = [_listener(self._options) for _ in range(self._options.workers if own else 1)]
-        self._workers = [self._started(idx) for idx in range(self._options.workers)]
+        try:
+            self._listeners = [_listener(self._options) for _ in range(self._options.workers if own else 1)]
+            for idx in range(self._options.workers):
+                self._workers.append(self._started(idx))
+            self._watch()
+        finally:
+            for listener in self._listeners:
+                listener.close()
+            self._stop_workers()
+
+    def _watch(self) -> None:
         while not self._ended():
-            self._interrupted.wait(LOOK_SECONDS)
+            with suppress(Empty):
+                self._signals.get(timeout=LOOK_SECONDS)
+                self._interrupted = True
             self._kill_hung()
             for idx, worker in enumerate(self._workers):
                 if not (worker.is_alive() or self._ended() or self._just_born(idx)):
                     self._replace(idx)
-        for listener in self._listeners:
-            listener.close()
-        self._stop_workers()
 
     def _started(self, idx: int) -> BaseProcess:
         self._born[idx] = time.monotonic()
@@ -100,7 +109,11 @@ class Supervisor:
         # Python 3.14's own choice on Linux is "forkserver", which hands on no sockets.
         processes: Any = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
         worker: BaseProcess = processes.Process(target=self._work, args=(idx + 1, pulse, own, self._listeners))
-        worker.start()
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)  # until it is the worker's own handlers that are told
+        try:
+            worker.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
         return worker
 
     def _kill_hung(self) -> None:
@@ -118,8 +131,7 @@ class Supervisor:
 
     def _stop_workers(self) -> None:
         began, patience = time.perf_counter(), self._options.drain_seconds
-        for pulse, worker in zip(self._pulses, self._workers, strict=True):
-            pulse.end_at = began + DRAINING * patience
+        for worker in self._workers:
             worker.terminate()
         for idx, worker in enumerate(self._workers):
             worker.join(max(0.001, began + patience - time.perf_counter()))
@@ -130,7 +142,7 @@ class Supervisor:
 
     def _ended(self) -> bool:
         orphaned = self._options.with_parent and os.getppid() != self._parent
-        return self._interrupted.is_set() or self.refused or orphaned
+        return self._interrupted or self.refused or orphaned
 
     def _replace(self, idx: int) -> None:
         code = self._workers[idx].exitcode
@@ -138,7 +150,10 @@ class Supervisor:
             self.refused = True
             return
         log.warning("worker %d ended (exit code %s), another one is started: %s", idx + 1, code, self._loss(idx))
-        self._workers[idx] = self._started(idx)
+        try:
+            self._workers[idx] = self._started(idx)
+        except OSError as error:
+            log.error("worker %d cannot be started for now: %s", idx + 1, error)
 
     def _just_born(self, idx: int) -> bool:
         """One that dies at birth, again and again, shall not keep the machine busy."""
@@ -164,8 +179,9 @@ def _work(
     listeners: Sequence[socket.socket],
 ) -> None:
     """A worker's process."""
-    for one in (signal.SIGTERM, signal.SIGINT):  # what the supervisor does at them is not for its children
+    for one in _ENDS:  # what the supervisor does at them is not for its children
         signal.signal(one, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDS)
     for listener in listeners:
         if listener is not own:  # it came by birth, and would hold connections that nobody takes
             listener.close()
@@ -176,7 +192,7 @@ def _work(
         log.error("worker %d cannot start: %s", number, error, exc_info=not isinstance(error, LoopwrightError))
         sys.stderr.flush()
         os._exit(CANNOT_START)
-    asyncio.run(worker.serve(own, BACKLOG))
+    asyncio.run(worker.serve(own))
 
 
 def _listener(options: ServerOptions) -> socket.socket:

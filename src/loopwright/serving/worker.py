@@ -38,6 +38,9 @@ from loopwright.serving.threads import budget_threads, take_short_turns
 from loopwright.serving.tokens import make_tokens
 from loopwright.serving.totals import Totals
 
+DRAINING = 0.75
+"""This share of the time to drain is for requests, the rest for captures."""
+
 OpenStorage = Callable[[ServerOptions], Storage]
 LoadPredictor = Callable[..., Predictor]
 
@@ -131,7 +134,6 @@ class Worker:
             busy_since=lambda: self.endpoints.busy_since,
             in_flight=lambda: plane.in_flight,
             each_beat=each_beat,
-            end=self._break_off,
         )
         self._drain_seconds = options.drain_seconds
         self._door = None
@@ -145,7 +147,7 @@ class Worker:
         for fault in self.endpoints.faults.values():
             raise BundleError(fault, remedy="serve another bundle")
 
-    async def serve(self, listener: socket.socket, backlog: int) -> None:
+    async def serve(self, listener: socket.socket) -> None:
         """Answer until SIGTERM or SIGINT; then answer what has been asked, write and send everything, and return."""
         ending, loop = asyncio.Event(), asyncio.get_running_loop()
         for one in (signal.SIGTERM, signal.SIGINT):
@@ -166,8 +168,9 @@ class Worker:
         gc.freeze()
         gc.set_threshold(100_000, 20, 100)
         self._heart.start(loop)
-        await self._http.open(listener, backlog, self._tls)
+        await self._http.open(listener, self._tls)
         await ending.wait()
+        loop.call_later(DRAINING * self._drain_seconds, self._break_off)
         await self._http.close()
         if self._door is not None:
             await self._door.close(self._drain_seconds)
