@@ -168,16 +168,19 @@ class HttpServer:
             self._listen()
 
     async def close(self) -> None:
-        """Answer what has been asked, and who has been accepted by then, and hang up."""
+        """Answer what was sent before anybody could know of the end, and hang up."""
         self.ending = True
-        await asyncio.sleep(LAST_SECONDS)  # what was sent before anybody could know of the end is answered
+        await asyncio.sleep(LAST_SECONDS)
         if self._listener is not None:
             self._accept(BACKLOG)
             self._stop_listening()
             self._listener.close()
             self._listener = None
-        while self._arriving:
-            await asyncio.wait(self._arriving)
+        if self._arriving:
+            await asyncio.wait(self._arriving, timeout=LINGER_SECONDS)
+            await asyncio.sleep(LAST_SECONDS)
+        for arriving in self._arriving:
+            arriving.cancel()
         for connection in tuple(self.connections):
             connection.end()
         while self.connections:
@@ -401,7 +404,7 @@ class Connection(asyncio.Protocol):
         self._goes_on = False
         while self._unread and not self._deaf and len(self._waiting) <= REQUESTS_AHEAD:
             receiving = self._receiving
-            most = PIECE if receiving is None else max(PIECE, receiving.length - receiving.size)
+            most = PIECE if receiving is None else max(AHEAD, receiving.length - receiving.size)
             piece, self._unread = (self._unread, b"") if len(self._unread) <= most else _cut(self._unread, most)
             self._feed(piece)
             self._begin()
