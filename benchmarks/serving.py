@@ -25,7 +25,7 @@ from serving.environments import PACKAGES
 from serving.figures import Figure
 from serving.footprint import memory, workers
 from serving.latency import half, lone
-from serving.machine import Cores, describe
+from serving.machine import Cores, describe, precedence
 from serving.models import Store
 from serving.rounds import Pace
 from serving.setting import Setting
@@ -53,7 +53,7 @@ def main() -> None:
     print(machine)
     figures: list[Figure] = []
     points: list[Point] = []
-    with tempfile.TemporaryDirectory(prefix="loopwright-bench-") as folder:
+    with precedence(), tempfile.TemporaryDirectory(prefix="loopwright-bench-") as folder:
         setting = Setting(
             store=Store(Path(folder)),
             cores=cores,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +25,25 @@ class Cores:
         if len(allowed) < 2:
             raise SystemExit("the benchmark needs two cores: one for servers, one for the load")
         return cls(server=frozenset(allowed[:1]), load=allowed[-1], all=frozenset(allowed))
+
+
+@contextmanager
+def precedence() -> Iterator[None]:
+    """Servers and load go before the machine's other programs, where the system lets them (Linux, as root): what such
+    a program takes for some milliseconds would be the slowest hundredth of all that is compared.
+    """
+    group = Path("/proc/self/autogroup")  # this session's: within it, priorities count only among its own
+    before = None
+    with suppress(OSError):
+        before = group.read_text().rpartition(" ")[2].strip()
+        group.write_text("-19")
+        os.nice(-15)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            if before is not None:
+                group.write_text(before)
 
 
 def describe() -> str:

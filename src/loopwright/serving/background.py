@@ -77,7 +77,8 @@ class Writer:
                 self._windows.serve(batch, place)
             except Exception:  # one batch that cannot be counted shall not cost the others
                 log.exception("%s: a batch could not be summed up", batch.live.revision.endpoint)
-            self._capture(batch.sampled(batch.live.revision.capture.share))
+            if (share := batch.live.revision.capture.share) > 0:
+                self._capture(batch.sampled(share))
 
     def _by_window(self, batches: Sequence[Batch]) -> list[tuple[int, Batch]]:
         """The batches by window and variant, joined."""
