@@ -136,7 +136,8 @@ class _Simulation:
             said = f"{run.status}: {run.summary}" if run else "not begun"
             raise LoopwrightError(
                 f"{self.lab.model.name} has no first version: its run is {said}",
-                remedy="a simulation begins with a model that passes its own gate on the rows it begins with",
+                remedy="it must pass its own gate on the rows it begins with: fewer days leave it more, and "
+                "synthetic rows need none of yours",
             )
         self._told |= {run.id, *(one.id for one in self.lab.rollouts.rollouts(model=self.lab.model.name))}
         self.referee = Referee(self.lab, self.world, champion.folder)
