@@ -40,7 +40,7 @@ async def served(respond: Any = told, *, idle: float = 60.0, take: float = 60.0)
     listener = socket.create_server(("127.0.0.1", 0))
     listener.setblocking(False)
     address = listener.getsockname()
-    await server.open(listener)
+    server.open(listener)
     clients = []
 
     async def connect() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -23,13 +23,21 @@ def check_certificate(certificate: Path | None, key: Path | None) -> None:
     for name, path in (("tls_certificate", certificate), ("tls_key", key)):
         _check_readable(name, path)
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=lambda: "")
+        server_context(certificate, key)
     except (ssl.SSLError, ValueError) as error:
         reason = getattr(error, "reason", None) or str(error)
         what = f"{certificate} and {key} are no certificate and its key ({reason})"
         if reason == "KEY_VALUES_MISMATCH":
             what = f"the key {key} is not that of the certificate {certificate}"
         raise SettingsError(what, remedy="name PEM files that belong together; the key has no password") from None
+
+
+def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
+    """What a server speaks TLS 1.2 and later with. Raises what `load_cert_chain` raises: see `check_certificate`."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(certificate, key, password=lambda: "")
+    return context
 
 
 def trusting(certificate: Path) -> ssl.SSLContext:

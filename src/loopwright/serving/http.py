@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
-from pathlib import Path
 from types import coroutine
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import unquote
 
 import httptools
@@ -154,7 +153,7 @@ class HttpServer:
         self._listens = False
         self._empty = asyncio.Event()
 
-    async def open(self, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
+    def open(self, listener: socket.socket, tls: ssl.SSLContext | None = None) -> None:
         """Take connections from now on, from a listener that does not block."""
         self._listener, self._tls = listener, tls
         self._listen()
@@ -252,7 +251,7 @@ class Connection(asyncio.Protocol):
         self._since = time.monotonic()
         self._stuck_since: float | None = None
         self._fault: tuple[int, str] | None = None
-        self._left = self._lost = self._deaf = self._lingers = self._held_back = self._goes_on = False
+        self._left = self._deaf = self._lingers = self._held_back = self._goes_on = False
 
     # What the event loop calls
 
@@ -274,7 +273,7 @@ class Connection(asyncio.Protocol):
         return (self._task is not None or bool(self._waiting)) and self._transport.can_write_eof()
 
     def connection_lost(self, _: Exception | None) -> None:
-        self._lost = self._deaf = True
+        self._deaf = True
         self._leave()
         self._cut_off()
         self._waiting.clear()
@@ -325,7 +324,7 @@ class Connection(asyncio.Protocol):
         keep_alive = parser.should_keep_alive() and not (coding and version == "1.0")
         method = parser.get_method().decode("latin-1")
         self._head = 0
-        self._receiving = Request(self, method, path or "", version, self._headers, keep_alive=keep_alive)
+        self._receiving = Request(self, method, path, version, self._headers, keep_alive=keep_alive)
         self._waiting.append(self._receiving)
 
     def on_chunk_header(self) -> None:
@@ -344,7 +343,7 @@ class Connection(asyncio.Protocol):
             self._receiving = None
             self._wake()
 
-    def _reject(self, status: int, text: str) -> None:
+    def _reject(self, status: int, text: str) -> NoReturn:
         self._fault = (status, text)
         raise ValueError(text)  # ends the parser's work
 
@@ -475,7 +474,7 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
             raise
         self._task = None
-        if self._lost:
+        if self._parser is None:  # the connection is lost
             return self._server.forget(self)
         self._answered(request, reply)
         self._begin()
@@ -541,14 +540,6 @@ class Connection(asyncio.Protocol):
         for leaving in self._leaving:
             if not leaving.done():
                 leaving.set_result(None)
-
-
-def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """What clients of TLS 1.2 and later are spoken to with."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(certificate, key)
-    return context
 
 
 @coroutine

@@ -19,8 +19,8 @@ VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLA
 
 TURN_SECONDS = 0.0001
 NICE = 5
-"""So much less than who answers. With 10 already, a program that is busy on the same core holds up a thread that holds
-Python's lock, and so all answers, for tens of milliseconds.
+"""So much less than who answers. With much more, a program that is busy on the same core would hold up a thread that
+holds Python's lock, and with it all answers.
 """
 
 SLICE_NANOSECONDS = 100_000_000

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from loopwright.core.clock import Clock, SystemClock
+from loopwright.core.tls import server_context
 from loopwright.errors import BundleError, StorageError
 from loopwright.ports.predictor import Predictor
 from loopwright.ports.storage import Storage
@@ -25,7 +26,7 @@ from loopwright.serving.colleagues import Colleagues
 from loopwright.serving.dataplane import Dataplane
 from loopwright.serving.doors import Doors
 from loopwright.serving.endpoints import Endpoints
-from loopwright.serving.http import HttpServer, tls_context
+from loopwright.serving.http import HttpServer
 from loopwright.serving.models import Shelf
 from loopwright.serving.options import ServerOptions
 from loopwright.serving.outcomes import tell_outcomes
@@ -122,7 +123,7 @@ class Worker:
         self._http = HttpServer(doors, idle_seconds=options.idle_seconds, take_seconds=options.body_seconds)
         self._tls = None
         if options.tls_certificate and options.tls_key:
-            self._tls = tls_context(options.tls_certificate, options.tls_key)
+            self._tls = server_context(options.tls_certificate, options.tls_key)
         self._plane = plane
 
         def each_beat() -> None:
@@ -168,7 +169,7 @@ class Worker:
         gc.freeze()
         gc.set_threshold(100_000, 20, 100)
         self._heart.start(loop)
-        await self._http.open(listener, self._tls)
+        self._http.open(listener, self._tls)
         await ending.wait()
         loop.call_later(DRAINING * self._drain_seconds, self._break_off)
         await self._http.close()
