@@ -107,8 +107,7 @@ class Bench:
         found = compare(ours, theirs, alike, more_is_better=more, margin=margin, confidence=self.confidence)
         if found is None:
             return None
-        told = as_comparison(other.who, name, found, rows=len(truth), confidence=self.confidence)
-        told = replace(told, sibling=other.sibling)
+        told = as_comparison(other.who, name, found, rows=len(truth), confidence=self.confidence, sibling=other.sibling)
         return _without_bounds(told) if self._too_few(name, truth) else told
 
     def _too_few(self, name: str, truth: Floats) -> bool:
@@ -116,7 +115,9 @@ class Bench:
         return name in OF_RANKS and self.task.name == "binary" and _rarer(truth) < FEWEST_OF_A_CLASS
 
 
-def as_comparison(against: Who, metric: str, found: Paired, *, rows: int, confidence: float) -> Comparison:
+def as_comparison(
+    against: Who, metric: str, found: Paired, *, rows: int, confidence: float, sibling: bool = False
+) -> Comparison:
     """What was `found` over `rows` rows, the bounds at `confidence`, as a report holds it."""
     return Comparison(
         against=against,
@@ -127,6 +128,7 @@ def as_comparison(against: Who, metric: str, found: Paired, *, rows: int, confid
         confidence=confidence,
         rows=rows,
         baseline=found.baseline,
+        sibling=sibling,
         allowed=found.allowed,
         error=found.error,
         p_better=found.p_better,

@@ -33,9 +33,9 @@ CANNOT_START = 78
 """The exit status of a worker that would fail again however often it is started."""
 
 LOOK_SECONDS = 0.25
-_ENDS = (signal.SIGTERM, signal.SIGINT)
 STOOD_STILL = 5.0
 """A supervisor that was held up so long (a machine that slept) does not blame its workers for the time."""
+_ENDS = (signal.SIGTERM, signal.SIGINT)
 
 
 def run_server(options: ServerOptions, open_storage: OpenStorage, load: LoadPredictor, extras: Extras) -> None:
