@@ -115,6 +115,24 @@ def test_a_good_candidate_beats_the_dummy_and_passes_its_gate(world, task):
     assert decide_gate(Gate(), report).passed
 
 
+def test_rows_of_few_moments_tell_nothing_and_the_gate_says_of_how_many_they_are(world):
+    rows = made_rows().with_columns(day=pl.date(2026, 1, 1) + pl.duration(days=pl.int_range(1500) // 50))
+    made = world_of(world, "regression", rows, time="day", key=None)
+    report = made.evaluate(lambda columns: line(columns))
+    against = report.against("dummy")
+    assert (against.error, against.low, against.p_better) == (None, None, None)
+    told = decide_gate(Gate(), report).decision.failures[0].text
+    assert told.endswith("rows in order must be of 10 moments or more, and these are of 6")
+
+
+def test_a_handful_of_the_rarer_class_bounds_no_ranking(world):
+    rows = made_rows().with_columns(sure=pl.when(pl.col("x") > 3.1).then(pl.lit("yes")).otherwise(pl.lit("no")))
+    made = world_of(world, "binary", rows)
+    against = made.evaluate(likely).against("dummy")
+    assert against.error is None
+    assert "rows of the rarer class, fewer than 5" in against.lacking
+
+
 @pytest.mark.parametrize("name", ["precision", "recall", "f1"])
 @pytest.mark.parametrize("positive", ["yes", "no"], ids=["rare", "common"])
 def test_metrics_of_called_rows_are_held_against_a_dummy_that_means_something(world, name, positive):

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import closing
+from html import escape
 from pathlib import Path
 
 import pytest
 
 import loopwright
+from loopwright.bootstrap.platform import open_platform
 from loopwright.cli.main import main
+from loopwright.demo.project import write_project
+from loopwright.demo.retail import Chain
 from loopwright.errors import ConflictError, LoopwrightError, NotFoundError, RequestError, StorageError
 from loopwright.simulation.page import to_html
 from loopwright.simulation.records import (
@@ -122,7 +127,23 @@ def test_a_project_that_has_no_first_version_cannot_be_simulated(project: Path, 
     (tmp_path / "data").symlink_to(project / "data")
     (tmp_path / "demand.py").write_text(MODEL.format(more="").replace("at_most=3.0", "at_most=0.0001"))
     with pytest.raises(LoopwrightError, match="no first version"):
-        loopwright.simulate(tmp_path, Scenario(history=300), days=1)
+        loopwright.simulate(tmp_path, Scenario(history=300), rows="resampled", days=1)
+
+
+def test_rows_of_our_own_stand_in_where_the_project_s_are_too_few_to_begin_with(tmp_path: Path) -> None:
+    """A hundred and twenty days, as `init` writes them, of which ninety are to be replayed."""
+    folder = tmp_path / "kept"
+    write_project(tmp_path / "project", Chain(1))
+    report = loopwright.simulate(
+        tmp_path / "project", Scenario(history=1500), days=90, predictions_per_day=10, keep=folder
+    )
+    assert report.rows == "synthetic"
+    assert "288 rows" in report.note
+    assert escape(report.note) in to_html(report)
+    assert len(report.days) == 90
+    with closing(open_platform(folder)) as platform:
+        assert [one.model for one in platform.journal.runs()][-1:] == ["retail-demand"]
+        assert platform.registry.versions("retail-demand")[-1].number == 1
 
 
 def test_a_folder_that_is_not_empty_is_left_alone(project: Path) -> None:

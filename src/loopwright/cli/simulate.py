@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from rich.markup import escape
 
 from loopwright.cli.output import answer, progress, say, table, write_text
 from loopwright.core.codec import to_plain
@@ -84,6 +85,8 @@ def _tell(report: SimulationReport, output: Path | None) -> None:
         f"[bold]{report.model}[/] through [bold]{report.scenario}[/]: {len(report.days)} simulated days "
         f"({report.rows} rows, seed {report.seed}) in {report.seconds:.0f} seconds"
     )
+    if report.note:
+        say(f"[yellow]{escape(report.note)}[/]")
     shown = [one for one in report.marks if one.kind != "run"]
     table(("day", "", "what happened"), ((f"{one.day:.1f}", one.kind, one.text[:110]) for one in shown[:40]))
     if len(shown) > 40:

@@ -17,7 +17,7 @@ MODEL_FILE = '''"""demand.py: how many of an item a store sells on a day."""
 
 import polars as pl
 
-from loopwright import Canary, Drift, Gate, Governor, Model, Split
+from loopwright import Canary, Decay, Drift, Gate, Governor, Model, Split
 
 model = Model(
     "retail-demand",
@@ -25,7 +25,7 @@ model = Model(
     split=Split(validation=0.1, test=0.1),           # the newest days test what the older ones taught
     gate=Gate("wape", at_most=0.5),                  # binds the first version; later ones must not be worse
     rollout=Canary(steps=(25, 50, 100), {canary}),
-    retrain=[Drift({drift})],
+    retrain=[Drift({drift}), Decay()],               # other inputs came, or predictions have become worse
     governor=Governor("{cooldown}"),
 )
 

@@ -11,7 +11,7 @@ from loopwright.evaluation.rows import Floats, History, Mask, Places, dependence
 from loopwright.evaluation.tasks import Scores, Task
 from loopwright.policies.tasks import DEFAULT_METRIC, METRICS
 from loopwright.statistics.bootstrap import interval
-from loopwright.statistics.dependence import Dependence
+from loopwright.statistics.dependence import FEWEST_MOMENTS, Dependence
 from loopwright.statistics.metrics import METRICS_OF, prepare
 from loopwright.statistics.paired import Paired, compare
 
@@ -108,11 +108,17 @@ class Bench:
         if found is None:
             return None
         told = as_comparison(other.who, name, found, rows=len(truth), confidence=self.confidence, sibling=other.sibling)
-        return _without_bounds(told) if self._too_few(name, truth) else told
+        lacking = self._lacking(name, truth, alike)
+        return _without_bounds(told, lacking) if lacking else told
 
-    def _too_few(self, name: str, truth: Floats) -> bool:
-        """Whether a ranking's spread rests on a handful of rows of the rarer class."""
-        return name in OF_RANKS and self.task.name == "binary" and _rarer(truth) < FEWEST_OF_A_CLASS
+    def _lacking(self, name: str, truth: Floats, alike: Dependence) -> str:
+        """What the rows have too little of for bounds, however many they are; empty where they have enough."""
+        if alike.ordered and alike.units < FEWEST_MOMENTS:
+            return f"rows in order must be of {FEWEST_MOMENTS} moments or more, and these are of {alike.units}"
+        rarer = _rarer(truth)
+        if name in OF_RANKS and self.task.name == "binary" and rarer < FEWEST_OF_A_CLASS:
+            return f"a ranking's spread would rest on {rarer} rows of the rarer class, fewer than {FEWEST_OF_A_CLASS}"
+        return ""
 
 
 def as_comparison(
@@ -142,5 +148,5 @@ def _rarer(truth: Floats) -> int:
     return min(positives, len(truth) - positives)
 
 
-def _without_bounds(one: Comparison) -> Comparison:
-    return replace(one, low=None, high=None, error=None, p_better=None, p_not_worse=None, p_worse=None)
+def _without_bounds(one: Comparison, lacking: str) -> Comparison:
+    return replace(one, low=None, high=None, error=None, p_better=None, p_not_worse=None, p_worse=None, lacking=lacking)

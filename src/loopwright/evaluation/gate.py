@@ -285,7 +285,7 @@ def _at_least(against: Comparison) -> str:
 def _needed(against: Comparison, effect: float, alpha: float) -> str:
     """How many rows would see `effect` four times in five, and how many there are."""
     if against.error is None:
-        return f"; {against.rows:,} rows are too few for any bound"
+        return f"; {against.rows:,} rows are too few for any bound" + (against.lacking and f": {against.lacking}")
     needed = rows_needed(against.rows, against.error, effect, alpha=alpha)
     if needed is None:
         return ""

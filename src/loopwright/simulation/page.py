@@ -22,8 +22,9 @@ def to_html(report: SimulationReport) -> str:
         for one in report.changes
     ]
     marks = [(f"{one.day:.2f}", one.kind, one.text, _verdict(one)) for one in report.marks]
+    note = f"<p><strong>{escape(report.note)}</strong></p>" if report.note else ""
     sections = (
-        f"<h1>{title}</h1><p>{_opening(report)}</p><section class='tiles'>{tiles}</section>",
+        f"<h1>{title}</h1><p>{_opening(report)}</p>{note}<section class='tiles'>{tiles}</section>",
         f"<section><h2>Error ({escape(report.metric)}) by day</h2>{_legend()}{_curves(report)}</section>",
         _table("Changes of the world", ("when", "what", "found after", "recovered after"), changes),
         _table("What happened", ("day", "", "", ""), marks),

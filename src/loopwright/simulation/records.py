@@ -13,7 +13,8 @@ from loopwright.policies.tasks import TaskName
 
 RowsFrom = Literal["auto", "replay", "resampled", "synthetic"]
 """Where rows come from. `replay`: the project's own, in their order; `resampled`: its own, drawn anew each day;
-`synthetic`: a world of our own, under the project's policies. `auto`: replay where the rows have an order.
+`synthetic`: a world of our own, under the project's policies. `auto`: replay where the rows have an order, else
+resampled; and synthetic where these leave no first version to begin with.
 """
 
 DriftKind = Literal["covariate", "concept"]
@@ -198,7 +199,8 @@ class SimulationReport:
     """How the loop did. `metric` is the model's; where more of it is better, errors are 1 − metric.
 
     `runs` and `requests` count the retrains by status; `refusals` the governor's refusals by their reason.
-    `quiet_days` are those on which an alarm would be a false one, `seconds` what the simulation itself took.
+    `quiet_days` are those on which an alarm would be a false one, `seconds` what the simulation itself took. `note`
+    says what was not done as it was asked for.
     """
 
     model: str
@@ -224,6 +226,7 @@ class SimulationReport:
     troubles: tuple[str, ...] = ()
     training_seconds: float = 0.0
     seconds: float = 0.0
+    note: str = ""
 
     @property
     def wrong_promotions(self) -> int:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -70,9 +71,10 @@ def simulate(
     """Run the loop of the project in a folder through a scenario: one of ours by its name, a file, or a `Scenario`.
 
     Without a project the loop has a model and a world of our own. All happens in a temporary folder, or in `keep`,
-    which stays: `loopwright status --project` opens it. Raises `RequestError`, `NotFoundError`, `DeclarationError`,
-    `SourceError`, `DataError`, `ConflictError` where `keep` is not empty, `StorageError` where it cannot be made, and
-    `LoopwrightError` where there is no first version.
+    which stays: `loopwright status --project` opens it. With `rows` "auto", a project whose own rows leave no first
+    version to begin with is given synthetic ones, and the report's `note` says why. Raises `RequestError`,
+    `NotFoundError`, `DeclarationError`, `SourceError`, `DataError`, `ConflictError` where `keep` is not empty,
+    `StorageError` where it cannot be made, and `LoopwrightError` where there is no first version.
     """
     began = time.perf_counter()
     if not 1 <= days <= LONGEST:
@@ -89,12 +91,32 @@ def simulate(
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="loopwright-simulation-")))
         else:
             folder = empty_folder(keep)
-        setting = make_setting(
-            None if project is None else Path(project), model, rows, chosen, days, seed, folder, keep is not None
-        )
-        stack.callback(setting.lab.close)
-        report = _Simulation(setting, chosen, seed, progress).run()
+        theirs = None if project is None else Path(project)
+
+        def played(rows: RowsFrom) -> SimulationReport:
+            setting = make_setting(theirs, model, rows, chosen, days, seed, folder, keep is not None)
+            with closing(setting.lab):
+                return _Simulation(setting, chosen, seed, progress).run()
+
+        try:
+            report = played(rows)
+        except _NoFirstVersionError as error:
+            if project is None or rows != "auto":
+                raise
+            _clear(folder)
+            why = f"your own rows leave no first version to begin with ({error}), so rows of our own stand for them"
+            report = replace(played("synthetic"), note=f"{why}: your policies hold, your model is not asked")
     return replace(report, seconds=time.perf_counter() - began)
+
+
+class _NoFirstVersionError(LoopwrightError):
+    """The loop has nothing to begin with."""
+
+
+def _clear(folder: Path) -> None:
+    """Removes what a simulation wrote that could not begin."""
+    for path in folder.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 class _Simulation:
@@ -134,10 +156,14 @@ class _Simulation:
         champion = self.lab.rollouts.champion(self.lab.model.name)
         if run is None or champion is None:
             said = f"{run.status}: {run.summary}" if run else "not begun"
-            raise LoopwrightError(
+            more = {
+                "replay": "ask for fewer days, which leaves it more, or for `--rows synthetic`",
+                "resampled": "ask for `--rows synthetic`, or give the scenario a longer `history`",
+            }
+            raise _NoFirstVersionError(
                 f"{self.lab.model.name} has no first version: its run is {said}",
-                remedy="it must pass its own gate on the rows it begins with: fewer days leave it more, and "
-                "synthetic rows need none of yours",
+                remedy="it must pass its own gate on the rows it begins with: "
+                + more.get(self.rows, "give the scenario a longer `history`"),
             )
         self._told |= {run.id, *(one.id for one in self.lab.rollouts.rollouts(model=self.lab.model.name))}
         self.referee = Referee(self.lab, self.world, champion.folder)
