@@ -38,6 +38,13 @@ def test_serve_answers_from_the_store_alone_and_stops_when_told(command: Command
     assert not (project / ".loopwright" / "state.db").exists()
 
 
+def test_serve_of_a_folder_that_is_not_there_is_refused(command: Command, tmp_path: Path) -> None:
+    said = command("serve", "--project", str(tmp_path / "demnad"), "--json")
+    assert (said.code, said.json["error"]) == (1, "NotFoundError")
+    assert "there is no folder" in said.json["message"]
+    assert not (tmp_path / "demnad").exists()
+
+
 def test_serve_beyond_loopback_wants_a_token(command: Command) -> None:
     said = command("serve", "--host", "0.0.0.0", "--json")
     assert (said.code, said.json["error"]) == (1, "HostingError")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from loopwright.bundle.blocks import Block
 from loopwright.bundle.records import Input
-from loopwright.serving.batch import gather, join
+from loopwright.serving.batch import JOINED, gather, join
 from loopwright.serving.served import Served
 from loopwright.serving.typed import as_arrow, gathered
 from loopwright.traffic.records import CapturePolicy
@@ -60,6 +60,15 @@ def test_blocks_are_gathered_as_their_columns_are(rows: list[list[Any]]) -> None
     )
     for name in names:
         assert as_arrow("number", together.columns[name]).equals(as_arrow("number", apart.columns[name]))
+
+
+def test_many_batches_are_joined_in_their_order_with_rests_between(served: Callable[..., Any]) -> None:
+    many, rests = JOINED * JOINED + 1, []
+    sent = [served({"x": [number]}, [float(number)], id=str(number)) for number in range(many)]
+    whole = join([batch for one in sent for batch in gather([one])], lambda: rests.append(1))
+    assert whole.ids == [str(number) for number in range(many)]
+    assert list(whole.columns["x"]) == whole.outputs["prediction"].tolist() == list(range(many))
+    assert len(rests) == JOINED + 1 + 2
 
 
 def test_long_arrays_stay_arrays(served: Callable[..., Any]) -> None:

@@ -165,11 +165,18 @@ def test_what_a_killed_server_had_spooled_is_sent_by_the_next(project: Any, serv
 def test_a_server_comes_up_before_its_endpoint_exists(project: Any, serve: Serve, row: dict[str, Any]) -> None:
     server = serve("--endpoint", "demand", wait=False)
     server.wait_for("/v2/health/live")
+    assert f"nothing is deployed in {project.url} yet" in server.log.read_text()
     assert server.client.get("/ping").status_code == 503
     assert server.infer(row).status_code == 404
     project.release(project.bundle())
     server.wait_for()
     assert server.infer(row).status_code == 200
+
+
+def test_a_token_of_an_endpoint_that_is_not_there_is_told(project: Any, serve: Serve) -> None:
+    project.release(project.bundle())
+    server = serve(LOOPWRIGHT_ENDPOINT_TOKENS='{"demnad": "secret"}')
+    assert "endpoint_tokens names demnad, which is no endpoint here yet (there are: demand)" in server.log.read_text()
 
 
 def test_a_port_that_is_taken_is_an_error_that_names_it(project: Any, serve: Serve) -> None:

@@ -5,13 +5,23 @@ from __future__ import annotations
 import os
 import platform
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
-from threading import Thread, get_native_id
+from threading import Event, Thread, get_native_id
 
 import pytest
 
-from loopwright.serving.threads import NICE, SLICE_NANOSECONDS, TURN_SECONDS, give_way, take_short_turns
+from loopwright.serving.threads import (
+    NICE,
+    PIECE_SECONDS,
+    REST,
+    SLICE_NANOSECONDS,
+    TURN_SECONDS,
+    Rests,
+    give_way,
+    take_short_turns,
+)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has priorities of single threads")
@@ -51,3 +61,27 @@ def test_turns_are_short() -> None:
         assert abs(sys.getswitchinterval() - TURN_SECONDS) < 1e-6
     finally:
         sys.setswitchinterval(usual)
+
+
+def test_rests_end_when_their_time_is_over_or_there_is_hurry() -> None:
+    hurry, rests = Event(), []
+    hurry.wait = lambda timeout=None: bool(rests.append(timeout))  # type: ignore[method-assign]
+    rest = Rests(3600, hurry)
+    rest()
+    assert not rests
+    work(3 * PIECE_SECONDS)
+    rest()
+    rest()
+    assert len(rests) == 1
+    assert rests[0] >= REST * 3 * PIECE_SECONDS
+    late = Rests(0, hurry)
+    work(3 * PIECE_SECONDS)
+    late()
+    assert len(rests) == 1
+
+
+def work(seconds: float) -> None:
+    """Of the processor's."""
+    until = time.thread_time() + seconds
+    while time.thread_time() < until:
+        pass

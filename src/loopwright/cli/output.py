@@ -21,7 +21,7 @@ from loopwright.bootstrap.platform import Platform, open_platform
 from loopwright.cli.where import Where, given
 from loopwright.core.codec import to_json
 from loopwright.core.decision import Reason
-from loopwright.errors import NotFoundError, StorageError
+from loopwright.errors import StorageError
 
 console = Console()
 
@@ -37,12 +37,9 @@ class Common(Where):
     def platform(self, **overrides: Any) -> Platform:
         """The project's platform; `overrides` are settings given on the command line (None: not given).
 
-        Raises `NotFoundError` where its folder is not there, which a misspelt one would else become.
+        Raises `NotFoundError` where its folder is not there.
         """
-        if not self.project.is_dir():
-            remedy = f"`loopwright init --project {self.project}` makes one"
-            raise NotFoundError(f"there is no folder {self.project}", remedy=remedy)
-        return open_platform(self.project, environment=self.env, overrides=given(overrides))
+        return open_platform(self.root, environment=self.env, overrides=given(overrides))
 
 
 def answer(record: Any) -> None:

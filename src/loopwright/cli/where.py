@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from loopwright.errors import NotFoundError
 from loopwright.settings import Settings, load_settings
 
 
@@ -23,10 +24,17 @@ class Where:
 
     @property
     def root(self) -> Path:
+        """Raises `NotFoundError` where the folder is not there, which a misspelt one would else become."""
+        if not self.project.is_dir():
+            remedy = f"`loopwright init --project {self.project}` makes one"
+            raise NotFoundError(f"there is no folder {self.project}", remedy=remedy)
         return self.project.resolve()
 
     def settings(self, **overrides: Any) -> Settings:
-        """The settings in force; `overrides` are those given on the command line (None: not given)."""
+        """The settings in force; `overrides` are those given on the command line (None: not given).
+
+        Raises `NotFoundError`, `SettingsError`.
+        """
         return load_settings(self.root, self.env, given(overrides))
 
 

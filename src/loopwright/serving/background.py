@@ -25,7 +25,7 @@ from loopwright.serving.recorder import Recorder
 from loopwright.serving.shadows import Shadows
 from loopwright.serving.spool import Spool
 from loopwright.serving.summaries import Windows
-from loopwright.serving.threads import give_way
+from loopwright.serving.threads import Rests, give_way
 from loopwright.serving.totals import Totals
 from loopwright.traffic.predictions import segment_key
 from loopwright.traffic.status import ServerStatus, status_key
@@ -55,15 +55,15 @@ class Writer:
         self._server = f"{server}-{secrets.token_hex(2)}"
         self._numbers = count()
 
-    def write(self, clock: Clock, *, everything: bool = False) -> None:
-        """Write the records so far, and the windows that are over (all, where `everything`)."""
+    def write(self, clock: Clock, *, everything: bool = False, rest: Callable[[], None] = lambda: None) -> None:
+        """Write the records so far, and the windows that are over (all, where `everything`); with `rest` in between."""
         for recorder in self._recorders:
-            self._take(recorder)
+            self._take(recorder, rest)
         for summary in self._windows.closed(None if everything else clock.now()):
             if not self._spool.add(summary_key(summary, self._server, next(self._numbers)), to_json(summary)):
                 self._totals.lose_summary((summary.endpoint, summary.variant, summary.version))
 
-    def _take(self, recorder: Recorder) -> None:
+    def _take(self, recorder: Recorder, rest: Callable[[], None]) -> None:
         batches, failed, lost = recorder.take()
         self._totals.fail(failed)
         for failure, requests in failed.items():
@@ -71,16 +71,16 @@ class Writer:
         for live, tally in lost.items():
             self._totals.lose(live, tally)
             self._windows.drop(live, tally.at, tally.rows, requests=tally.requests, named=tally.named)
-        for place, batch in self._by_window(batches):
+        for place, batch in self._by_window(batches, rest):
             self._totals.serve(batch)
             try:
-                self._windows.serve(batch, place)
+                self._windows.serve(batch, place, rest)
             except Exception:  # one batch that cannot be counted shall not cost the others
                 log.exception("%s: a batch could not be summed up", batch.live.revision.endpoint)
             if (share := batch.live.revision.capture.share) > 0:
-                self._capture(batch.sampled(share))
+                self._capture(batch.sampled(share), rest)
 
-    def _by_window(self, batches: Sequence[Batch]) -> list[tuple[int, Batch]]:
+    def _by_window(self, batches: Sequence[Batch], rest: Callable[[], None]) -> list[tuple[int, Batch]]:
         """The batches by window and variant, joined."""
         groups: dict[tuple[LiveVariant, int], list[Batch]] = {}
         for batch in batches:
@@ -90,15 +90,15 @@ class Writer:
             for place in sorted(set(places)):
                 chosen = batch if len(set(places)) == 1 else batch.where(np.array(places) == place)
                 groups.setdefault((batch.live, place), []).append(chosen)
-        return [(place, join(several)) for (_, place), several in groups.items()]
+        return [(place, join(several, rest)) for (_, place), several in groups.items()]
 
-    def _capture(self, batch: Batch) -> None:
+    def _capture(self, batch: Batch, rest: Callable[[], None]) -> None:
         if not batch.requests:
             return
         live, first = batch.live, batch.at[0]
         key = segment_key(live.revision.endpoint, first, self._server, next(self._numbers))
         try:
-            kept = self._spool.add(key, write_segment(segment(batch)))
+            kept = self._spool.add(key, write_segment(segment(batch, rest)))
         except Exception:
             log.exception("%s: a segment could not be made", live.revision.endpoint)
             kept = False
@@ -197,7 +197,7 @@ class Background:
 
     def _write(self) -> None:
         with self._writing:
-            self._writer.write(self._clock)
+            self._writer.write(self._clock, rest=Rests(self._options.flush_seconds / 2, self._stopping))
         self._colleagues.tell()
 
     def _replace_hung(self) -> None:

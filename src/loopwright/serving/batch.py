@@ -20,6 +20,9 @@ from loopwright.serving.served import Served
 from loopwright.serving.tabular import Values, key_text
 from loopwright.serving.typed import gathered
 
+JOINED = 16
+"""So many batches are joined at once."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
@@ -88,8 +91,14 @@ def gather(records: Sequence[Served]) -> list[Batch]:
     return [_gathered(live, some, long) for (live, long), some in groups.items()]
 
 
-def join(batches: Sequence[Batch]) -> Batch:
-    """Batches of one variant, one after the other."""
+def join(batches: Sequence[Batch], rest: Callable[[], None] = lambda: None) -> Batch:
+    """Batches of one variant, one after the other. Few at a time, so that there may be a `rest` between."""
+    while len(batches) > JOINED:
+        parts = []
+        for begin in range(0, len(batches), JOINED):
+            parts.append(join(batches[begin : begin + JOINED]))
+            rest()
+        batches = parts
     if len(batches) == 1:
         return batches[0]
     first, matrices = batches[0], [one.matrix for one in batches if one.matrix is not None]

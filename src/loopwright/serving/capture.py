@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -16,42 +17,45 @@ from loopwright.serving.typed import as_arrow
 from loopwright.traffic.predictions import INPUT, OUTPUT, row_ids
 
 
-def segment(batch: Batch) -> pa.Table:
-    """The batch as a table."""
+def segment(batch: Batch, rest: Callable[[], None] = lambda: None) -> pa.Table:
+    """The batch as a table. After each column there may be a `rest`."""
     live = batch.live
     redacted = {*live.revision.capture.redact, *live.model.manifest.redact}
-    table = _facts(batch)
+    table = {}
+    for name, fact in _facts(batch):
+        table[name] = fact
+        rest()
     for column in live.model.inputs:
         if column.name not in redacted:
             table[INPUT + column.name] = as_arrow(column.kind, batch.columns[column.name])
+            rest()
     for output in live.model.manifest.signature.outputs:
         table[OUTPUT + output.name] = _output(output, batch.outputs[output.name])
+        rest()
     return pa.table(table)
 
 
-def write_segment(table: pa.Table) -> bytes:
+def write_segment(table: pa.Table) -> memoryview:
     """The table as a Parquet file."""
     sink = pa.BufferOutputStream()
     # A dictionary pays where values repeat; for numbers it takes more time than all the rest. What compacts segments
     # compresses them harder, and takes no time from requests.
     texts = [field.name for field in table.schema if field.type == pa.string() and field.name != "prediction_id"]
     pq.write_table(table, sink, compression="snappy", use_dictionary=texts)
-    return bytes(sink.getvalue())
+    return memoryview(sink.getvalue())
 
 
-def _facts(batch: Batch) -> dict[str, pa.Array]:
+def _facts(batch: Batch) -> Iterator[tuple[str, pa.Array]]:
     live = batch.live
-    return {
-        "prediction_id": _ids(batch),
-        "endpoint": _constant(live.revision.endpoint, batch.rows, pa.string()),
-        "revision": _constant(live.revision.number, batch.rows, pa.int64()),
-        "variant": _constant(live.variant.name, batch.rows, pa.string()),
-        "version": _constant(live.variant.version, batch.rows, pa.int64()),
-        "at": _repeated(pa.array(batch.at, pa.timestamp("us", "UTC")), batch),
-        "key": pa.array(batch.keys, pa.string()),
-        "latency_ms": _repeated(pa.array(batch.latencies), batch),
-        "shadow": _constant(live.variant.shadow, batch.rows, pa.bool_()),
-    }
+    yield "prediction_id", _ids(batch)
+    yield "endpoint", _constant(live.revision.endpoint, batch.rows, pa.string())
+    yield "revision", _constant(live.revision.number, batch.rows, pa.int64())
+    yield "variant", _constant(live.variant.name, batch.rows, pa.string())
+    yield "version", _constant(live.variant.version, batch.rows, pa.int64())
+    yield "at", _repeated(pa.array(batch.at, pa.timestamp("us", "UTC")), batch)
+    yield "key", pa.array(batch.keys, pa.string())
+    yield "latency_ms", _repeated(pa.array(batch.latencies), batch)
+    yield "shadow", _constant(live.variant.shadow, batch.rows, pa.bool_())
 
 
 def _ids(batch: Batch) -> pa.Array:

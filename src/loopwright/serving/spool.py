@@ -39,13 +39,13 @@ class Spool:
         self._added, self._sent = sum(path.stat().st_size for path in left), 0
         self.away: str | None = None
 
-    def add(self, key: str, data: bytes) -> bool:
+    def add(self, key: str, data: bytes | memoryview) -> bool:
         """Keep an object until it is sent; False where the spool is full or the disk refuses: then it is not kept."""
         path = self._own / key
         with self._adding:
             return path in self._since or self._keep(path, data)
 
-    def _keep(self, path: Path, data: bytes) -> bool:
+    def _keep(self, path: Path, data: bytes | memoryview) -> bool:
         if self.waiting_bytes + len(data) > self._limit:
             return False
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import compress
@@ -38,9 +38,9 @@ class Windows:
         """The number of the window that `at` lies in."""
         return math.floor(at.timestamp() / self._seconds)
 
-    def serve(self, batch: Batch, place: int) -> None:
-        """Count answered requests of one window, however late they come."""
-        self._window((batch.live, place)).serve(batch)
+    def serve(self, batch: Batch, place: int, rest: Callable[[], None] = lambda: None) -> None:
+        """Count answered requests of one window, however late they come. After each column there may be a `rest`."""
+        self._window((batch.live, place)).serve(batch, rest)
 
     def fail(self, failure: Failed, requests: int = 1) -> None:
         """Count requests that were not answered."""
@@ -110,7 +110,7 @@ class _Window:
             name: _Counts(one, np.zeros(width(one), dtype=np.int64)) for name, one in self.reference.items()
         }
 
-    def serve(self, batch: Batch) -> None:
+    def serve(self, batch: Batch, rest: Callable[[], None]) -> None:
         self.requests += batch.requests
         self.rows += batch.rows
         self.named += sum(batch.named)
@@ -118,6 +118,7 @@ class _Window:
         self.latency += np.bincount(places, minlength=len(self.latency))
         for counts in self.columns.values():
             counts.add(_values(batch, counts.column.name))
+            rest()
         if batch.units:
             limit = batch.live.variant.slow_ms or math.inf
             slow = (batch.latencies > limit).tolist()

@@ -9,8 +9,9 @@ import os
 import platform
 import struct
 import sys
+import time
 from contextlib import suppress
-from threading import get_native_id
+from threading import Event, get_native_id
 
 from threadpoolctl import threadpool_limits
 
@@ -18,6 +19,11 @@ VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLA
 """What libraries read when they are loaded; a value that is set already is somebody's will, and stays."""
 
 TURN_SECONDS = 0.0001
+PIECE_SECONDS = 0.0003
+REST = 3
+"""So many times as long as a piece of work took are requests let come between: at half load what has come meanwhile is
+answered in as long again.
+"""
 NICE = 5
 """So much less than who answers. With much more, a program that is busy on the same core would hold up a thread that
 holds Python's lock, and with it all answers.
@@ -54,6 +60,22 @@ def _take_long_slices(nice: int) -> None:
         normal, flags, unused = 0, 0, 0
         words = (_SIZE, normal, flags, nice, unused, SLICE_NANOSECONDS, unused, unused, unused, unused)
         ctypes.CDLL(None).syscall(call, 0, struct.pack("=IIQiIQQQII", *words), 0)  # an older kernel takes no notice
+
+
+class Rests:
+    """Rests between pieces of a thread's work, for `seconds` in all or until `hurry`: then it is done without any."""
+
+    def __init__(self, seconds: float, hurry: Event) -> None:
+        self._until = time.perf_counter() + seconds
+        self._hurry = hurry
+        self._began = time.thread_time()
+
+    def __call__(self) -> None:
+        """Rest, if there has been work enough since the last time."""
+        worked = time.thread_time() - self._began
+        if worked >= PIECE_SECONDS and time.perf_counter() < self._until:
+            self._hurry.wait(REST * worked)
+            self._began = time.thread_time()
 
 
 def take_short_turns() -> None:

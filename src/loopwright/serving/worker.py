@@ -136,7 +136,7 @@ class Worker:
             in_flight=lambda: plane.in_flight,
             each_beat=each_beat,
         )
-        self._drain_seconds = options.drain_seconds
+        self._options = options
         self._door = None
         if extras.door is not None:
             self._door = extras.door(plane, self.endpoints, tokens, self._tracing, flush, bodies, options)
@@ -158,6 +158,7 @@ class Worker:
         try:
             self.endpoints.discover()
             self.endpoints.look()
+            self._tell_what_is_missing()
         except StorageError as error:
             log.warning("the store cannot be read: %s", error)
         self._background.start()
@@ -171,13 +172,22 @@ class Worker:
         self._heart.start(loop)
         self._http.open(listener, self._tls)
         await ending.wait()
-        loop.call_later(DRAINING * self._drain_seconds, self._break_off)
+        loop.call_later(DRAINING * self._options.drain_seconds, self._break_off)
         await self._http.close()
         if self._door is not None:
-            await self._door.close(self._drain_seconds)
+            await self._door.close(self._options.drain_seconds)
         self._background.stop()
         if self._tracing is not None:
             self._tracing.close()
+
+    def _tell_what_is_missing(self) -> None:
+        """What is misspelt and what is only to come look alike: both are told, and neither keeps the server down."""
+        known = {*self.endpoints.live, *self.endpoints.faults}
+        if not known:
+            log.warning("nothing is deployed in %s yet; what comes is taken up", self._options.storage_url)
+        here = ", ".join(sorted(known)) or "none"
+        for name in sorted({*self._options.endpoint_tokens} - known):
+            log.warning("endpoint_tokens names %s, which is no endpoint here yet (there are: %s)", name, here)
 
     def _break_off(self) -> None:
         log.error("the time to drain is over: %d requests in flight are not answered", self._plane.in_flight)

@@ -117,7 +117,7 @@ class Traffic:
         for batches in self._captured.values():
             whole = join(batches)
             place = segment_key(self._name, whole.at[0], SERVER, next(self._numbers))
-            self._storage.put(place, write_segment(segment(whole)))
+            self._storage.put(place, bytes(write_segment(segment(whole))))
         self._captured = {}
 
     def _predict(
