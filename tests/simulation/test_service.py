@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import closing
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from loopwright.simulation.records import (
     Scenario,
     SimulationReport,
 )
+from loopwright.simulation.words import facts
 
 MODEL = """
 from loopwright import Canary, Drift, Gate, Model, NewData
@@ -103,6 +105,12 @@ def test_the_change_is_among_what_happened(storm: SimulationReport) -> None:
     assert any(one.kind == "world" and one.day == 2.0 for one in storm.marks)
 
 
+def test_errors_are_what_a_metric_lacks_of_1_where_more_of_it_is_better(storm: SimulationReport) -> None:
+    assert facts(storm)[0][0] == "rmse, the loop"
+    assert facts(replace(storm, metric="roc_auc"))[0][0] == "1 − roc_auc, the loop"
+    assert "Error (1 − roc_auc) by day" in to_html(replace(storm, metric="roc_auc"))
+
+
 def test_the_page_has_the_curves_and_what_happened(storm: SimulationReport) -> None:
     page = to_html(storm)
     assert page.count("<polyline") == 3
@@ -146,9 +154,22 @@ def test_rows_of_our_own_stand_in_where_the_project_s_are_too_few_to_begin_with(
         assert platform.registry.versions("retail-demand")[-1].number == 1
 
 
+def test_a_replay_of_fewer_days_than_were_asked_for_says_so(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "data").symlink_to(project / "data")
+    still = MODEL.replace("retrain=[NewData(min_rows=100), Drift(min_rows=50)],", "")
+    (tmp_path / "demand.py").write_text(still.format(more="order='rows',"))
+    report = loopwright.simulate(tmp_path, Scenario(arrivals=Arrivals(per_day=10)), rows="replay", days=500)
+    assert f"last for {len(report.days)} of 500 days" in report.note
+
+
 def test_a_folder_that_is_not_empty_is_left_alone(project: Path) -> None:
     with pytest.raises(ConflictError, match="not empty"):
         loopwright.simulate(project, "quiet", keep=project)
+
+
+def test_a_project_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="no folder"):
+        loopwright.simulate(tmp_path / "misspelt", "quiet")
 
 
 def test_a_scenario_that_is_not_there_is_named() -> None:

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 
 from loopwright.declare import Declaration
-from loopwright.errors import DataError
-from loopwright.simulation.records import Arrivals, Drift, Labels, Scenario
+from loopwright.errors import DataError, DeclarationError
+from loopwright.simulation.records import Arrivals, BadBatch, Drift, Labels, Scenario
 from loopwright.simulation.world import World
 
 DRAWN = Declaration(name="m", source="x.csv", target="y", key="id")
@@ -107,3 +107,19 @@ def test_the_referee_sees_rows_that_nobody_learned_from() -> None:
     world = drawn()
     learned = set(world.history()["a"]) | set(world.sample(3, 1000)["a"])
     assert not learned & set(world.ahead(3, 500)["a"])
+
+
+@pytest.mark.parametrize(
+    ("happens", "said"),
+    [
+        ({"drift": (Drift(kind="covariate", at=1, column="aa"),)}, "'aa', which is no column of m"),
+        ({"drift": (Drift(kind="concept", at=1, column="day"),)}, "'day', which is a column of no numbers"),
+        ({"bad_batch": (BadBatch(kind="nulls", at=1, column="aa"),)}, "'aa'"),
+        ({"bad_batch": (BadBatch(kind="swapped", at=1, column="a", other="bb"),)}, "'bb'"),
+        ({"bad_batch": (BadBatch(kind="units", at=1, column="day"),)}, "'day'"),
+    ],
+)
+def test_a_column_that_a_scenario_cannot_spoil_is_refused_with_those_it_can(happens, said) -> None:
+    with pytest.raises(DeclarationError, match=said) as caught:
+        drawn(**happens)
+    assert "a" in caught.value.remedy.removeprefix("name one of: ").split(", ")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from loopwright.declare import Declaration
 from loopwright.errors import DeclarationError
 from loopwright.policies.tasks import TaskName
-from loopwright.simulation.records import BadBatch, Drift
+from loopwright.simulation.records import BadBatch, Drift, Scenario
 
 STEP = 20
 """A gradual drift moves in so many steps at most."""
@@ -30,6 +30,21 @@ def strength(drift: Drift, day: float) -> float:
     if not drift.over or since >= drift.over:
         return 1.0
     return math.ceil(STEP * max(since, 1e-9) / drift.over) / STEP
+
+
+def check_columns(scenario: Scenario, declaration: Declaration, rows: pl.DataFrame) -> None:
+    """Raise `DeclarationError` where the scenario names a column that is not there, or has no numbers to change."""
+    numbers = [name for name, kind in rows.schema.items() if kind.is_numeric() or kind == pl.Boolean]
+    changed = [drift.column for drift in scenario.drift]
+    changed += [batch.column for batch in scenario.bad_batch if batch.kind == "units"]
+    spoilt = [name for batch in scenario.bad_batch for name in (batch.column, batch.other)]
+    for named, known in ((changed, numbers), (spoilt, rows.columns)):
+        for column in set(named) - {"", *known}:
+            what = "a column of no numbers" if column in rows.columns else "no column"
+            raise DeclarationError(
+                f"scenario {scenario.name or 'of yours'} names {column!r}, which is {what} of {declaration.name}",
+                remedy=f"name one of: {', '.join(known)}",
+            )
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from loopwright.simulation.records import Mark, SimulationReport
-from loopwright.simulation.words import facts
+from loopwright.simulation.words import error_name, facts
 
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 900, 300, 56, 14, 70
 LINES = (("never", "never retrained"), ("oracle", "retrained perfectly"), ("loop", "the loop"))
@@ -25,7 +25,7 @@ def to_html(report: SimulationReport) -> str:
     note = f"<p><strong>{escape(report.note)}</strong></p>" if report.note else ""
     sections = (
         f"<h1>{title}</h1><p>{_opening(report)}</p>{note}<section class='tiles'>{tiles}</section>",
-        f"<section><h2>Error ({escape(report.metric)}) by day</h2>{_legend()}{_curves(report)}</section>",
+        f"<section><h2>Error ({escape(error_name(report))}) by day</h2>{_legend()}{_curves(report)}</section>",
         _table("Changes of the world", ("when", "what", "found after", "recovered after"), changes),
         _table("What happened", ("day", "", "", ""), marks),
     )

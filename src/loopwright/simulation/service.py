@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from loopwright.bootstrap.worker import Worker
 from loopwright.core.clock import parse_duration
-from loopwright.errors import DataError, LoopwrightError, RequestError
+from loopwright.errors import DataError, LoopwrightError, NotFoundError, RequestError
 from loopwright.monitoring.records import Finding
 from loopwright.runs.records import Run
 from loopwright.simulation.effects import mislabelled
@@ -40,7 +40,7 @@ from loopwright.simulation.scenarios import check_scenario, find_scenario
 from loopwright.simulation.setting import Setting, empty_folder, make_setting
 from loopwright.simulation.traffic import Traffic, spread
 from loopwright.simulation.verdict import changes, disturbed, false_alarms, meet, quiet_days
-from loopwright.simulation.world import DayRows
+from loopwright.simulation.world import LEAST_HISTORY, DayRows
 from loopwright.traffic.outcomes import Outcome, encode_outcomes, outcomes_key
 
 RUN_SECONDS = 600.0
@@ -92,6 +92,8 @@ def simulate(
         else:
             folder = empty_folder(keep)
         theirs = None if project is None else Path(project)
+        if theirs is not None and not theirs.is_dir():
+            raise NotFoundError(f"there is no folder {theirs}", remedy="name a project's folder, or none")
 
         def played(rows: RowsFrom) -> SimulationReport:
             setting = make_setting(theirs, model, rows, chosen, days, seed, folder, keep is not None)
@@ -106,6 +108,9 @@ def simulate(
             _clear(folder)
             why = f"your own rows leave no first version to begin with ({error}), so rows of our own stand for them"
             report = replace(played("synthetic"), note=f"{why}: your policies hold, your model is not asked")
+    if len(report.days) < days:
+        kept = f"the first {LEAST_HISTORY:.0%} of them are what the loop begins with"
+        report = replace(report, note=f"your own rows last for {len(report.days)} of {days} days: {kept}")
     return replace(report, seconds=time.perf_counter() - began)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from loopwright.policies.tasks import METRICS
 from loopwright.simulation.records import SimulationReport
 
 
@@ -11,10 +12,11 @@ def facts(report: SimulationReport) -> list[tuple[str, str]]:
     share = "" if regained is None else f" ({regained:.0%} of what is to be gained)"
     counted = ", ".join(f"{number} {status}" for status, number in sorted(report.runs.items())) or "none"
     refusals = ", ".join(f"{number} {rule}" for rule, number in sorted(report.refusals.items())) or "nothing"
+    error = error_name(report)
     return [
-        (f"{report.metric}, the loop", f"{errors.loop:.4g}{share}"),
-        (f"{report.metric}, retrained perfectly", f"{errors.oracle:.4g}"),
-        (f"{report.metric}, never retrained", f"{errors.never:.4g}"),
+        (f"{error}, the loop", f"{errors.loop:.4g}{share}"),
+        (f"{error}, retrained perfectly", f"{errors.oracle:.4g}"),
+        (f"{error}, never retrained", f"{errors.never:.4g}"),
         ("longest until a change was found", _longest(report, report.detection_days)),
         ("longest until the loop recovered", _longest(report, report.recovery_days)),
         ("false alarms in 30 quiet days", f"{report.false_alarms_per_month:.2g} ({report.alarms} alarms in all)"),
@@ -25,6 +27,12 @@ def facts(report: SimulationReport) -> list[tuple[str, str]]:
         ("seconds of training", f"{report.training_seconds:.0f}"),
         ("requests, failed ones", f"{report.predictions:,}, {report.failed:,}"),
     ]
+
+
+def error_name(report: SimulationReport) -> str:
+    """What the errors are called: where more of the metric is better, they are what it lacks of 1."""
+    _, more_is_better = METRICS[report.metric]
+    return f"1 − {report.metric}" if more_is_better else report.metric
 
 
 def _longest(report: SimulationReport, days: float | None) -> str:

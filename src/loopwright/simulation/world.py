@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from loopwright.declare import Declaration
 from loopwright.errors import DataError
 from loopwright.policies.tasks import TaskName
-from loopwright.simulation.effects import Concept, Covariate, spoil, strength
+from loopwright.simulation.effects import Concept, Covariate, check_columns, spoil, strength
 from loopwright.simulation.records import Drift, Scenario
 
 MEASURED = 2000
@@ -59,6 +59,7 @@ class World:
             raise DataError(
                 f"{declaration.name} has {kept.height} labelled rows", remedy="a simulation needs at least 200"
             )
+        check_columns(scenario, declaration, kept)
         self._effects = [_effect(drift, declaration, task, kept) for drift in scenario.drift]
         self._random = np.random.default_rng((seed, 1))
         self._places = _places(declaration, kept) if mode == "replay" else None
