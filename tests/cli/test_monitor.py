@@ -182,6 +182,28 @@ def test_two_files_are_held_against_each_other(command: Command, tmp_path: Path)
     assert command("monitor", "drift", "--reference", was, "--json").json["error"] == "RequestError"
 
 
+def test_a_column_of_one_file_alone_is_named_and_files_that_share_none_are_refused(
+    command: Command, tmp_path: Path
+) -> None:
+    was, other = rows(tmp_path / "was.csv", 0.0), tmp_path / "other.csv"
+    pl.read_csv(was).rename({"temp": "temperature"}).write_csv(other)
+    said = " ".join(command("monitor", "drift", "--reference", was, "--current", other).out.split())
+    assert "temp could not be compared: only the reference file has that" in said
+    assert "temperature could not be compared: only the current file has that" in said
+    pl.read_csv(other).drop("kind").write_csv(other)
+    said = command("monitor", "drift", "--reference", was, "--current", other, "--json")
+    assert (said.code, said.json["error"], "share no column" in said.json["message"]) == (1, "DataError", True)
+    pl.read_csv(was).head(0).write_parquet(tmp_path / "none.parquet")
+    said = command("monitor", "drift", "--reference", tmp_path / "none.parquet", "--current", was, "--json")
+    assert (said.code, "has no rows" in said.json["message"]) == (1, True)
+
+
+def test_a_misspelt_rule_is_refused_with_those_there_are(command: Command) -> None:
+    said = command("monitor", "silence", "demand", "--rule", "drft", "--for", "2h", "--because", "a sale")
+    assert said.code == 2
+    assert "Choose from" in said.out + said.err
+
+
 def test_traffic_is_held_against_the_test_rows_by_counts_and_by_rows(command: Command, live: Platform) -> None:
     nothing = command("monitor", "drift", "demand", "--json")
     assert (nothing.code, nothing.json["error"]) == (1, "NotFoundError")

@@ -19,6 +19,8 @@ def test_a_version_that_needs_a_person_waits_for_one(command: Command, project: 
     assert "waits for a person" in command("rollout", "approve", "demand").err
     command("run")
     assert command("rollout", "list", "--json").json[0]["status"] == "awaiting_approval"
+    for words in (("status",), ("rollout", "show", "demand")):
+        assert "`loopwright rollout approve demand`" in " ".join(command(*words).out.split())
     approved = command("rollout", "approve", "demand", "--json")
     assert (approved.code, approved.json["status"]) == (0, "promoted")
 

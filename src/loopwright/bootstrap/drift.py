@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +13,7 @@ import polars as pl
 from loopwright.bootstrap.platform import Platform, load_adapter
 from loopwright.core.clock import parse_duration
 from loopwright.core.codec import from_json
+from loopwright.core.decision import Reason, decide
 from loopwright.core.ids import derived_id
 from loopwright.data.captured_rows import last_rows
 from loopwright.data.reading import write_part
@@ -20,7 +21,7 @@ from loopwright.data.records import DatasetVersion
 from loopwright.data.snapshot import load_rows, version_key
 from loopwright.data.sources import list_source
 from loopwright.declare import Declaration
-from loopwright.errors import NotFoundError
+from loopwright.errors import DataError, NotFoundError
 from loopwright.monitoring.columns import compare_columns
 from loopwright.monitoring.drift import compare_rows, report_rows
 from loopwright.monitoring.records import DriftReport, Finding, JointDrift
@@ -43,11 +44,20 @@ WORTH = 0.01
 def drift_of_files(
     reference: str, current: str, drift: Drift, *, importance: dict[str, float] | None = None
 ) -> DriftReport:
-    """One file (CSV, Parquet, JSON lines; a glob or a URL will do) against another. Raises `SourceError`."""
+    """One file (CSV, Parquet, JSON lines; a glob or a URL will do) against another.
+
+    A warning names the columns that only one of them has. Raises `SourceError`, and `DataError` where there is nothing
+    to compare.
+    """
     was, now = read_rows(reference), read_rows(current)
     weights = importance or {}
-    return report_rows(
-        compare_rows(was, now, drift, weights),
+    columns = compare_rows(was, now, drift, weights)
+    if not columns or not was.height:
+        lack = f"{reference} has no rows" if columns else f"{reference} and {current} share no column to compare"
+        remedy = f"the one has {', '.join(was.columns)}; the other {', '.join(now.columns)}"
+        raise DataError(lack, remedy="name another file" if columns else remedy)
+    found = report_rows(
+        columns,
         _joint(was, now, weights),
         drift,
         reference=reference,
@@ -55,6 +65,7 @@ def drift_of_files(
         rows=now.height,
         was_rows=was.height,
     )
+    return replace(found, decision=decide([*found.decision.reasons, *_alone(was, now)]))
 
 
 def drift_of_captures(platform: Platform, model: str, drift: Drift, since: datetime) -> DriftReport:
@@ -145,6 +156,14 @@ def evaluation_rows(platform: Platform, version: ModelVersion) -> pl.DataFrame:
         )
     rows = load_rows(_dataset(platform.storage, version), platform.storage, platform.home / "cache")
     return rows.filter(assign(version.split, rows) == "test").collect()
+
+
+def _alone(was: pl.DataFrame, now: pl.DataFrame) -> Iterator[Reason]:
+    """What only one side has, which a misspelt or renamed column is on both."""
+    for side, has, other in (("reference", was, now), ("current", now, was)):
+        if names := [name for name in has.columns if name not in other.columns]:
+            text = f"{', '.join(names)} could not be compared: only the {side} file has that"
+            yield Reason(rule="columns", finding="warn", text=text)
 
 
 def _dataset(storage: Storage, version: ModelVersion) -> DatasetVersion:

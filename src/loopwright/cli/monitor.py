@@ -219,6 +219,9 @@ def _drifted(found: DriftReport) -> None:
         ),
     )
     say(found.decision.because())
+    for one in found.decision.reasons:
+        if one.rule == "columns" and not found.decision.passed:
+            say(one.text)
 
 
 def _figure(value: float | None) -> str:

@@ -71,7 +71,10 @@ def show_rollout(model: str, *, common: Common = Common()) -> int:  # noqa: B008
         answer(to_plain(rollout))
         return 0
     say(f"{rollout.model} version {rollout.version}: {rollout.status}, {rollout.plan.strategy}, {_step(rollout)}")
-    table(("rule", "says", "because"), ((one.rule, one.finding, one.text) for one in rollout.reasons))
+    if rollout.status == "awaiting_approval":
+        say(f"it waits for a person: `loopwright rollout approve {rollout.model}`")
+    if rollout.reasons:
+        table(("rule", "says", "because"), ((one.rule, one.finding, one.text) for one in rollout.reasons))
     return 0
 
 

@@ -39,7 +39,11 @@ def status(
         _endpoints(live)
     for rollout in rollouts:
         said = "; ".join(reason.text for reason in rollout.reasons)
-        say(f"[cyan]{rollout.model} v{rollout.version}[/] {rollout.status}, step {rollout.step + 1}: {escape(said)}")
+        if rollout.status == "awaiting_approval":
+            waits = f"waits for a person: `loopwright rollout approve {rollout.model}`"
+            say(f"[cyan]{rollout.model} v{rollout.version}[/] {waits} {escape(said)}".rstrip())
+        else:
+            say(f"[cyan]{rollout.model} v{rollout.version}[/] running, step {rollout.step + 1}: {escape(said)}")
     for request in waiting:
         say(f"[cyan]{request.id}[/] to retrain {request.model} {escape(request.why())}")
     table(

@@ -12,7 +12,7 @@ from loopwright.outcomes.records import LabelLag
 from loopwright.policies.tasks import TaskName
 
 FindingKind = Literal["drift", "joint", "performance", "quality", "volume", "freshness", "errors", "latency", "capture"]
-RuleName = FindingKind | Literal["run", "rollout", "approval"]
+RuleName = Literal[FindingKind, "run", "rollout", "approval"]
 Severity = Literal["info", "warning", "critical"]
 
 ANY = "*"
