@@ -190,8 +190,10 @@ def test_a_multiclass_model_is_measured_on_its_probabilities_and_an_unknown_clas
     }
     predicted(outputs, ids=list("abc"))
     told(storage, of("a", "a"), of("b", "c"), of("c", "new"))
-    (version,) = measured().versions
+    report = measured()
+    (version,) = report.versions
     assert (version.outcomes, version.metrics["accuracy"]) == (2, 0.5)
+    assert any("1 outcomes are none of its classes a, b, c" in note for note in report.notes)
 
 
 def test_without_outcomes_there_is_coverage_of_nothing_and_without_predictions_nothing(live, predicted, measured):

@@ -87,9 +87,9 @@ def performance(
         reference={number: gauge.reference for number, gauge in gauges.items() if gauge.reference is not None},
         lag=label_lag(found.values(), as_of or until),
         notes=tuple(
-            f"version {number}: nothing can be estimated without labels, since its evaluation kept no test rows"
-            for number, gauge in gauges.items()
-            if gauge.estimator is None
+            note
+            for (number, rows), total in zip(found.items(), totals, strict=True)
+            for note in _notes(gauges[number], number, rows["value"].count() - total.outcomes)
         ),
     )
 
@@ -153,6 +153,15 @@ def _corrected(gauge: Gauge, measured: Measured, rows: pl.DataFrame) -> tuple[In
     if strata is None or statistic is None:
         return None, 0.0
     return reweighted(statistic, strata, known, _resampling(rows)), strata.borrowed
+
+
+def _notes(gauge: Gauge, number: int, strange: int) -> Iterator[str]:
+    """What a reader of the figures should know; `strange` outcomes have come that mean nothing to the version."""
+    if gauge.estimator is None:
+        yield f"version {number}: nothing can be estimated without labels, since its evaluation kept no test rows"
+    if strange:
+        meant = f"none of its classes {', '.join(gauge.manifest.classes)}" if gauge.manifest.classes else "no number"
+        yield f"version {number}: {strange:,} outcomes are {meant}, and left out; tell them again, right"
 
 
 def _confidence(scores: Scores) -> Scores:
