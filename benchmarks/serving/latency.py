@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from serving.figures import Figure, figure, ratio
@@ -23,12 +25,15 @@ def lone(setting: Setting) -> list[Figure]:
 
 
 def half(setting: Setting) -> list[Figure]:
-    """p99 at half of what our server can take, against the ceiling's at the same rate."""
+    """p99 at half of what our server can take, against the ceiling's at the same rate.
+
+    In many short turns: what else the machine does comes in spells, and a spell shall not decide more than one of them.
+    """
     part, questions = "half", asked(setting.store.numeric())
     with up([*both(setting, questions), ceiling(questions)], setting.cores) as servers:
         most = measured(servers[CAPTURED], saturate(CONNECTIONS, setting.pace)).rate
-        measure = at_rate(most / 2, 4 * CONNECTIONS, setting.pace)
-        loads, _ = in_turns(each(servers, measure), 2 * setting.pace.rounds)
+        measure = at_rate(most / 2, 4 * CONNECTIONS, replace(setting.pace, seconds=2.0, warm=0.5, settle=1.0))
+        loads, _ = in_turns(each(servers, measure), 6 * setting.pace.rounds)
     figures = [figure(part, "requests a second, sent to each", "/s", [most / 2])]
     for quantile, label in ((0.5, "p50"), (0.99, "p99")):
         figures += [figure(part, f"{name}, {label}", "µs", latencies(found, quantile)) for name, found in loads.items()]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread, get_native_id
 
@@ -15,10 +17,9 @@ import pytest
 from loopwright.serving.threads import (
     NICE,
     PIECE_SECONDS,
-    REST,
     SLICE_NANOSECONDS,
     TURN_SECONDS,
-    Rests,
+    Turns,
     give_way,
     take_short_turns,
 )
@@ -63,21 +64,94 @@ def test_turns_are_short() -> None:
         sys.setswitchinterval(usual)
 
 
-def test_rests_end_when_their_time_is_over_or_there_is_hurry() -> None:
-    hurry, rests = Event(), []
-    hurry.wait = lambda timeout=None: bool(rests.append(timeout))  # type: ignore[method-assign]
-    rest = Rests(3600, hurry)
-    rest()
-    assert not rests
-    work(3 * PIECE_SECONDS)
-    rest()
-    rest()
-    assert len(rests) == 1
-    assert rests[0] >= REST * 3 * PIECE_SECONDS
-    late = Rests(0, hurry)
-    work(3 * PIECE_SECONDS)
-    late()
-    assert len(rests) == 1
+def test_a_turn_comes_from_the_loop_and_ends_after_a_piece_of_work(patient: None) -> None:
+    with a_loop() as (loop, held):
+        turns = Turns(loop, 3600, Event())
+        for _ in range(3):
+            turns.rest()
+            before = len(held)
+            work(2 * PIECE_SECONDS)
+            assert len(held) == before  # the loop waits meanwhile
+        turns.end()
+        held.clear()
+        until(lambda: len(held) > 5)  # and goes on
+
+
+def test_a_young_turn_is_not_over(patient: None) -> None:
+    with a_loop() as (loop, held):
+        turns = Turns(loop, 3600, Event())
+        turns.rest()
+        before = len(held)
+        turns.rest()
+        assert len(held) == before
+        turns.end()
+
+
+def test_a_turn_that_takes_too_long_does_not_keep_the_loop_nor_spoil_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    with a_loop() as (loop, held):
+        turns = Turns(loop, 3600, Event())
+        turns.rest()
+        held.clear()
+        until(lambda: len(held) > 5)
+        monkeypatch.setattr("loopwright.serving.threads.LONGEST_SECONDS", 20)
+        work(2 * PIECE_SECONDS)
+        turns.rest()
+        before = len(held)
+        work(2 * PIECE_SECONDS)
+        assert len(held) == before
+        turns.end()
+
+
+@pytest.mark.parametrize("hurry", [True, False], ids=["in-a-hurry", "late"])
+def test_there_are_no_turns_in_a_hurry_or_late(hurry: bool) -> None:
+    stopping = Event()
+    with a_loop() as (loop, held):
+        turns = Turns(loop, 3600 if hurry else 0, stopping)
+        if hurry:
+            stopping.set()
+        turns.rest()
+        held.clear()
+        until(lambda: len(held) > 5)
+        turns.end()
+
+
+def test_a_loop_that_is_closed_gives_no_turns() -> None:
+    loop = asyncio.new_event_loop()
+    loop.close()
+    turns = Turns(loop, 3600, Event())
+    turns.rest()
+    turns.end()
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loop waits as long as a slow machine needs."""
+    monkeypatch.setattr("loopwright.serving.threads.LONGEST_SECONDS", 20)
+
+
+@contextmanager
+def a_loop() -> Iterator[tuple[asyncio.AbstractEventLoop, list[int]]]:
+    """A loop in a thread of its own, and what grows as long as it is not held up."""
+    loop, beats = asyncio.new_event_loop(), list[int]()
+
+    def beat() -> None:
+        beats.append(1)
+        loop.call_later(0.0001, beat)
+
+    loop.call_soon(beat)
+    thread = Thread(target=loop.run_forever)
+    thread.start()
+    yield loop, beats
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+def until(happens: Callable[[], bool]) -> None:
+    end = time.monotonic() + 20
+    while not happens():
+        assert time.monotonic() < end
+        time.sleep(0.001)
 
 
 def work(seconds: float) -> None:

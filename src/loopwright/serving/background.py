@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import secrets
@@ -25,7 +26,7 @@ from loopwright.serving.recorder import Recorder
 from loopwright.serving.shadows import Shadows
 from loopwright.serving.spool import Spool
 from loopwright.serving.summaries import Windows
-from loopwright.serving.threads import Rests, give_way
+from loopwright.serving.threads import Turns, give_way
 from loopwright.serving.totals import Totals
 from loopwright.traffic.predictions import segment_key
 from loopwright.traffic.status import ServerStatus, status_key
@@ -55,15 +56,19 @@ class Writer:
         self._server = f"{server}-{secrets.token_hex(2)}"
         self._numbers = count()
 
-    def write(self, clock: Clock, *, everything: bool = False, rest: Callable[[], None] = lambda: None) -> None:
-        """Write the records so far, and the windows that are over (all, where `everything`); with `rest` in between."""
+    def write(self, clock: Clock, *, everything: bool = False, turns: Turns | None = None) -> None:
+        """Write the records so far, and the windows that are over (all, where `everything`); by `turns`, if given."""
         for recorder in self._recorders:
-            self._take(recorder, rest)
+            self._take(recorder, turns)
+        if turns is not None:
+            turns.end()
         for summary in self._windows.closed(None if everything else clock.now()):
             if not self._spool.add(summary_key(summary, self._server, next(self._numbers)), to_json(summary)):
                 self._totals.lose_summary((summary.endpoint, summary.variant, summary.version))
 
-    def _take(self, recorder: Recorder, rest: Callable[[], None]) -> None:
+    def _take(self, recorder: Recorder, turns: Turns | None) -> None:
+        rest = turns.rest if turns is not None else _go_on
+        rest()
         batches, failed, lost = recorder.take()
         self._totals.fail(failed)
         for failure, requests in failed.items():
@@ -78,7 +83,7 @@ class Writer:
             except Exception:  # one batch that cannot be counted shall not cost the others
                 log.exception("%s: a batch could not be summed up", batch.live.revision.endpoint)
             if (share := batch.live.revision.capture.share) > 0:
-                self._capture(batch.sampled(share), rest)
+                self._capture(batch.sampled(share), turns)
 
     def _by_window(self, batches: Sequence[Batch], rest: Callable[[], None]) -> list[tuple[int, Batch]]:
         """The batches by window and variant, joined."""
@@ -92,13 +97,16 @@ class Writer:
                 groups.setdefault((batch.live, place), []).append(chosen)
         return [(place, join(several, rest)) for (_, place), several in groups.items()]
 
-    def _capture(self, batch: Batch, rest: Callable[[], None]) -> None:
+    def _capture(self, batch: Batch, turns: Turns | None) -> None:
         if not batch.requests:
             return
         live, first = batch.live, batch.at[0]
         key = segment_key(live.revision.endpoint, first, self._server, next(self._numbers))
         try:
-            kept = self._spool.add(key, write_segment(segment(batch, rest)))
+            table = segment(batch, turns.rest if turns is not None else _go_on)
+            if turns is not None:
+                turns.end()
+            kept = self._spool.add(key, write_segment(table))
         except Exception:
             log.exception("%s: a segment could not be made", live.revision.endpoint)
             kept = False
@@ -157,6 +165,7 @@ class Background:
         self._shadows = shadows
         self._colleagues = colleagues
         self._clock = clock
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = Event()
         self._writing = Lock()
         self._sending = Lock()
@@ -169,7 +178,8 @@ class Background:
         ]
         self._shadow = self._every("shadow", SHADOW_SECONDS, shadows.work, shadows.due)
 
-    def start(self) -> None:
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
         for thread in (*self._threads, self._shadow):
             thread.start()
 
@@ -197,8 +207,14 @@ class Background:
 
     def _write(self) -> None:
         with self._writing:
-            self._writer.write(self._clock, rest=Rests(self._options.flush_seconds / 2, self._stopping))
+            self._writer.write(self._clock, turns=self._turns())
         self._colleagues.tell()
+
+    def _turns(self) -> Turns | None:
+        """None where the loop is at its end, and would give none."""
+        if self._loop is None or self._stopping.is_set():
+            return None
+        return Turns(self._loop, self._options.flush_seconds / 2, self._stopping)
 
     def _replace_hung(self) -> None:
         """Where a shadow's model does not come back, another thread works for the other shadows."""
@@ -272,6 +288,10 @@ class Background:
         if due is not None:
             due.clear()
         return stops
+
+
+def _go_on() -> None:
+    """No rest."""
 
 
 _YIELDING = ("write", "send")

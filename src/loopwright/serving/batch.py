@@ -23,6 +23,9 @@ from loopwright.serving.typed import gathered
 JOINED = 16
 """So many batches are joined at once."""
 
+SMALL = 1024
+"""Up to so many rows all columns are joined at once."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
@@ -102,7 +105,8 @@ def join(batches: Sequence[Batch], rest: Callable[[], None] = lambda: None) -> B
     if len(batches) == 1:
         return batches[0]
     first, matrices = batches[0], [one.matrix for one in batches if one.matrix is not None]
-    matrix = np.concatenate(matrices, axis=1) if len(matrices) == len(batches) else None
+    small = len(matrices) == len(batches) and sum(one.shape[1] for one in matrices) <= SMALL
+    matrix = np.concatenate(matrices, axis=1) if small else None
     return Batch(
         live=first.live,
         ids=list(chain.from_iterable(one.ids for one in batches)),
@@ -110,7 +114,7 @@ def join(batches: Sequence[Batch], rest: Callable[[], None] = lambda: None) -> B
         counts=np.concatenate([one.counts for one in batches]),
         latencies=np.concatenate([one.latencies for one in batches]),
         keys=list(chain.from_iterable(one.keys for one in batches)),
-        columns=_joined_columns(batches) if matrix is None else dict(zip(first.columns, matrix, strict=True)),
+        columns=_joined_columns(batches, rest) if matrix is None else dict(zip(first.columns, matrix, strict=True)),
         outputs={name: np.concatenate([one.outputs[name] for one in batches]) for name in first.outputs},
         units=_joined_units(batches),
         named=_joined_named(batches),
@@ -118,8 +122,12 @@ def join(batches: Sequence[Batch], rest: Callable[[], None] = lambda: None) -> B
     )
 
 
-def _joined_columns(batches: Sequence[Batch]) -> dict[str, Values]:
-    return {name: gathered([(one.columns[name], one.rows) for one in batches]) for name in batches[0].columns}
+def _joined_columns(batches: Sequence[Batch], rest: Callable[[], None]) -> dict[str, Values]:
+    joined = {}
+    for name in batches[0].columns:
+        joined[name] = gathered([(one.columns[name], one.rows) for one in batches])
+        rest()
+    return joined
 
 
 def _gathered(live: LiveVariant, records: Sequence[Served], long: bool) -> Batch:

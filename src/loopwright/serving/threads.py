@@ -4,6 +4,7 @@ interpreter.
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import os
 import platform
@@ -11,7 +12,7 @@ import struct
 import sys
 import time
 from contextlib import suppress
-from threading import Event, get_native_id
+from threading import Event, Semaphore, get_native_id
 
 from threadpoolctl import threadpool_limits
 
@@ -19,11 +20,13 @@ VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLA
 """What libraries read when they are loaded; a value that is set already is somebody's will, and stays."""
 
 TURN_SECONDS = 0.0001
-PIECE_SECONDS = 0.0003
-REST = 3
-"""So many times as long as a piece of work took are requests let come between: at half load what has come meanwhile is
-answered in as long again.
+PIECE_SECONDS = 0.0002
+PAUSE_SECONDS = 0.001
+LONGEST_SECONDS = 0.002
+"""How long a turn of the writer's is, how long the loop has at least until the next, and how long it waits at most for
+the end of one.
 """
+
 NICE = 5
 """So much less than who answers. With much more, a program that is busy on the same core would hold up a thread that
 holds Python's lock, and with it all answers.
@@ -62,20 +65,46 @@ def _take_long_slices(nice: int) -> None:
         ctypes.CDLL(None).syscall(call, 0, struct.pack("=IIQiIQQQII", *words), 0)  # an older kernel takes no notice
 
 
-class Rests:
-    """Rests between pieces of a thread's work, for `seconds` in all or until `hurry`: then it is done without any."""
+class Turns:
+    """Turns of a thread at the interpreter, between those of an event loop that waits for nothing then.
 
-    def __init__(self, seconds: float, hurry: Event) -> None:
+    A thread that works beside the loop makes each request wait for it several times over: whenever the loop reads or
+    sends, it lets go of Python's lock, and comes back to it only when the thread's time is over. Here the loop itself
+    says when: after it has answered what is there, for one short piece of work. There are turns for `seconds`, or until
+    `hurry`: what is left then is done beside the loop.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float, hurry: Event) -> None:
+        self._loop = loop
         self._until = time.perf_counter() + seconds
         self._hurry = hurry
-        self._began = time.thread_time()
+        self._given = Semaphore(0)
+        self._over = Semaphore(0)
+        self._has_it = False
+        self._began = 0.0
 
-    def __call__(self) -> None:
-        """Rest, if there has been work enough since the last time."""
-        worked = time.thread_time() - self._began
-        if worked >= PIECE_SECONDS and time.perf_counter() < self._until:
-            self._hurry.wait(REST * worked)
-            self._began = time.thread_time()
+    def rest(self) -> None:
+        """Called by the thread between pieces: wait for the next turn, unless this one is still young."""
+        if self._has_it and time.thread_time() - self._began < PIECE_SECONDS:
+            return
+        self.end()
+        if time.perf_counter() < self._until and not self._hurry.is_set():
+            with suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(self._loop.call_later, PAUSE_SECONDS, self._give)
+                self._has_it = self._given.acquire(timeout=1)
+                self._began = time.thread_time()
+
+    def end(self) -> None:
+        """Called by the thread before what needs no lock of Python's: the loop goes on."""
+        if self._has_it:
+            self._has_it = False
+            self._over.release()
+
+    def _give(self) -> None:
+        """On the loop."""
+        self._over.acquire(blocking=False)  # of a turn that took too long
+        self._given.release()
+        self._over.acquire(timeout=LONGEST_SECONDS)
 
 
 def take_short_turns() -> None:

@@ -161,7 +161,7 @@ class Worker:
             self._tell_what_is_missing()
         except StorageError as error:
             log.warning("the store cannot be read: %s", error)
-        self._background.start()
+        self._background.start(loop)
         if self._door is not None:
             await self._door.open()
         # What is in memory now stays. Records wait by the thousand for a second and hold no cycles, so the collector
