@@ -193,7 +193,7 @@ def test_a_multiclass_model_is_measured_on_its_probabilities_and_an_unknown_clas
     report = measured()
     (version,) = report.versions
     assert (version.outcomes, version.metrics["accuracy"]) == (2, 0.5)
-    assert any("1 outcomes are none of its classes a, b, c" in note for note in report.notes)
+    assert any("1 outcome is none of its classes a, b, c" in note for note in report.notes)
 
 
 def test_without_outcomes_there_is_coverage_of_nothing_and_without_predictions_nothing(live, predicted, measured):
@@ -204,12 +204,15 @@ def test_without_outcomes_there_is_coverage_of_nothing_and_without_predictions_n
     assert (version.coverage, version.metrics) == (0.0, {})
 
 
-def test_an_outcome_that_is_no_number_is_named(live, predicted, measured, storage):
+@pytest.mark.parametrize("wrong", ["plenty", True, "inf", "1,5"])
+def test_an_outcome_that_is_no_number_is_counted_and_the_others_are_measured(live, predicted, measured, storage, wrong):
     live("first")
-    predicted({"prediction": pa.array([10.0])}, ids=["a"])
-    told(storage, of("a", "plenty"))
-    with pytest.raises(DataError, match="plenty"):
-        measured()
+    predicted({"prediction": pa.array([10.0, 10.0])}, ids=["a", "b"])
+    told(storage, of("a", wrong), of("b", 13.0))
+    report = measured()
+    (version,) = report.versions
+    assert (version.outcomes, version.metrics["mae"]) == (1, 3.0)
+    assert any("1 outcome is no number" in note for note in report.notes)
 
 
 def test_a_damaged_batch_is_named(live, predicted, measured, storage):
@@ -225,6 +228,7 @@ def test_a_damaged_batch_is_named(live, predicted, measured, storage):
     [
         (by_key("", 1), "names no prediction"),
         (of("a", float("nan")), "has no value"),
+        (of("a", float("-inf")), "is -inf"),
         (Outcome(endpoint="other", prediction_id="a", value=1, at=START), "is of other"),
         (of("a", 1, START.replace(tzinfo=None)), "without a zone"),
     ],

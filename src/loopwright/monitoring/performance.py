@@ -68,7 +68,8 @@ def performance(
 
     An outcome belongs to the prediction of its id; else to every prediction of its key. Of several, the latest counts;
     `as_of` asks what was known then. What is not captured is not measured. `metric` decides, else the task's own does.
-    Raises `DataError` where an outcome fits no target.
+    Outcomes that mean nothing to the task are left out, and `notes` count them. Raises `DataError` where a batch of
+    outcomes is damaged.
     """
     length = parse_duration(window)
     found = read_ledger(storage, model, since, until, scratch=scratch, as_of=as_of, inputs=True)
@@ -161,7 +162,8 @@ def _notes(gauge: Gauge, number: int, strange: int) -> Iterator[str]:
         yield f"version {number}: nothing can be estimated without labels, since its evaluation kept no test rows"
     if strange:
         meant = f"none of its classes {', '.join(gauge.manifest.classes)}" if gauge.manifest.classes else "no number"
-        yield f"version {number}: {strange:,} outcomes are {meant}, and left out; tell them again, right"
+        told = "1 outcome is" if strange == 1 else f"{strange:,} outcomes are"
+        yield f"version {number}: {told} {meant}, and left out; what is told again counts"
 
 
 def _confidence(scores: Scores) -> Scores:

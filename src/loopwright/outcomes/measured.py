@@ -7,11 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from polars.exceptions import InvalidOperationError
 
 from loopwright.bundle.records import MANIFEST, Manifest
 from loopwright.core.codec import from_json
-from loopwright.errors import DataError
 from loopwright.evaluation.tasks import TASKS, Scores
 from loopwright.ports.storage import Storage
 from loopwright.registry.service import Registry
@@ -36,14 +34,11 @@ def manifest_of(storage: Storage, registry: Registry, model: str, version: int) 
 
 
 def measure_rows(manifest: Manifest, rows: pl.DataFrame) -> Measured:
-    """The ledger's `rows` of one version as numbers. Raises `DataError` where an outcome fits no target."""
+    """The ledger's `rows` of one version as numbers. What an outcome says that the task cannot mean is not known: one
+    wrong word must not keep the others from being measured.
+    """
     task = TASKS[manifest.task]
     classes = task.classes(manifest)
     outputs = {name[len(OUTPUT) :]: rows[name].to_numpy() for name in rows.columns if name.startswith(OUTPUT)}
-    try:
-        truth = task.truth(rows["value"], classes)
-    except InvalidOperationError as error:
-        raise DataError(
-            f"an outcome of {manifest.model} is no number: {error}", remedy="tell it again, right: the latest counts"
-        ) from error
+    truth = task.truth(rows["value"] if classes else rows["value"].cast(pl.Float64, strict=False), classes)
     return Measured(scores=task.scores(manifest, outputs, classes), truth=np.where(np.isfinite(truth), truth, np.nan))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from math import isinf
 
 from loopwright.bundle.values import category_text
 from loopwright.errors import DataError
@@ -41,3 +42,5 @@ def _check(what: str, endpoint: str, outcome: Outcome) -> None:
         raise DataError(f"{what} is of {outcome.at}, without a zone", remedy="add +00:00 for UTC")
     if category_text(outcome.value) is None:
         raise DataError(f"{what} has no value", remedy="leave it out until it is known")
+    if isinstance(outcome.value, float) and isinf(outcome.value):  # which JSON has no word for
+        raise DataError(f"{what} is {outcome.value}", remedy="leave it out, or tell a number")
