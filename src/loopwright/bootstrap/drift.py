@@ -11,6 +11,8 @@ from pathlib import Path
 import polars as pl
 
 from loopwright.bootstrap.platform import Platform, load_adapter
+from loopwright.bundle.bins import count_categories, count_numbers
+from loopwright.bundle.records import Reference
 from loopwright.core.clock import parse_duration
 from loopwright.core.codec import from_json
 from loopwright.core.decision import Reason, decide
@@ -22,16 +24,16 @@ from loopwright.data.snapshot import load_rows, version_key
 from loopwright.data.sources import list_source
 from loopwright.declare import Declaration
 from loopwright.errors import DataError, NotFoundError
-from loopwright.monitoring.columns import compare_columns
+from loopwright.monitoring.columns import compare_columns, compare_counts
 from loopwright.monitoring.drift import compare_rows, report_rows
-from loopwright.monitoring.records import DriftReport, Finding, JointDrift
+from loopwright.monitoring.records import ColumnDrift, DriftReport, Finding, JointDrift
 from loopwright.monitoring.rules import judge_joint
 from loopwright.monitoring.windows import kept_between
 from loopwright.policies.retraining import Drift
 from loopwright.ports.storage import Storage
 from loopwright.registry.records import ModelVersion
-from loopwright.traffic.predictions import INPUT
-from loopwright.traffic.summary import merge
+from loopwright.traffic.predictions import INPUT, OUTPUT
+from loopwright.traffic.summary import ColumnCounts, merge
 from loopwright.training.split import assign
 
 MOST_ROWS = 1_000_000
@@ -69,12 +71,15 @@ def drift_of_files(
 
 
 def drift_of_captures(platform: Platform, model: str, drift: Drift, since: datetime) -> DriftReport:
-    """The champion's captured requests since then against its test rows. Raises `NotFoundError`."""
+    """The champion's captured requests since then against its test rows, and its predictions against those of these
+    rows, of which the reference has counts. Raises `NotFoundError`.
+    """
     champion = _champion(platform, model)
-    now = _captured(platform, champion, since, platform.clock.now())
+    captured = _captured(platform, champion, since, platform.clock.now())
+    now, reference = _inputs(captured), platform.monitors.reference(champion)
     was, weights = evaluation_rows(platform, champion), _importance(platform, champion)
     return report_rows(
-        compare_rows(was, now, drift, weights, _usual(platform, champion)),
+        compare_rows(was, now, drift, weights, _usual(platform, champion), list(_predictions(reference, captured))),
         _joint(was, now, weights),
         drift,
         reference=f"the {was.height:,} test rows of version {champion.number}",
@@ -118,7 +123,7 @@ def look_at_rows(platform: Platform, declaration: Declaration, found: Iterable[F
         if finding.kind != "drift" or not finding.judged or champion is None or champion.number != finding.version:
             continue
         try:
-            now = _captured(platform, champion, finding.window_start, finding.window_end)
+            now = _inputs(_captured(platform, champion, finding.window_start, finding.window_end))
             was = evaluation_rows(platform, champion)
         except NotFoundError:
             continue  # nothing was captured in it, or the version was imported: there are no rows to hold against rows
@@ -178,7 +183,7 @@ def _champion(platform: Platform, model: str) -> ModelVersion:
 
 
 def _captured(platform: Platform, champion: ModelVersion, since: datetime, until: datetime) -> pl.DataFrame:
-    """The champion's captured inputs of [since, until), under their own names."""
+    """What was captured of the champion in [since, until), as the segments have it."""
     found = last_rows(
         platform.storage,
         champion.model,
@@ -194,8 +199,26 @@ def _captured(platform: Platform, champion: ModelVersion, since: datetime, until
             f"no request of {champion.model}, version {champion.number}, was captured since {since:%Y-%m-%d %H:%M}",
             remedy="look further back with --since, or leave --exact out",
         )
-    inputs = [name for name in rows.columns if name.startswith(INPUT)]
-    return rows.select(pl.col(name).alias(name.removeprefix(INPUT)) for name in inputs)
+    return rows
+
+
+def _inputs(captured: pl.DataFrame) -> pl.DataFrame:
+    """Under their own names."""
+    names = [name for name in captured.columns if name.startswith(INPUT)]
+    return captured.select(pl.col(name).alias(name.removeprefix(INPUT)) for name in names)
+
+
+def _predictions(reference: Reference, captured: pl.DataFrame) -> Iterator[ColumnDrift]:
+    """Those that are one value a row, on the reference's bins."""
+    for column in reference.columns:
+        if column.name.startswith(OUTPUT) and column.name in captured.columns:
+            values = captured[column.name].drop_nulls()
+            if column.kind == "number":
+                counts = count_numbers(column.edges, values.cast(pl.Float64).to_numpy())
+            else:
+                counts = count_categories(column.values, values.cast(pl.String).to_list())
+            missing = captured.height - int(counts.sum())
+            yield compare_counts(column, ColumnCounts(bins=tuple(counts.tolist()), missing=missing), 0.0)
 
 
 def _importance(platform: Platform, version: ModelVersion) -> dict[str, float]:

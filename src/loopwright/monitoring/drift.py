@@ -5,7 +5,7 @@ Numbers are sorted once a side; every statistic follows from that.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -34,8 +34,10 @@ def compare_rows(
     drift: Drift,
     importance: Mapping[str, float] | None = None,
     usual: Mapping[str, float] | None = None,
+    beside: Sequence[ColumnDrift] = (),
 ) -> tuple[ColumnDrift, ...]:
-    """Each column that both have, dates left out, judged as a window's columns are.
+    """Each column that both have, dates left out, judged as a window's columns are; and with them those `beside` them,
+    which are compared already.
 
     `importance`, and the PSI that is `usual` between the reference's own windows, are by column name.
 
@@ -54,7 +56,7 @@ def compare_rows(
         )
         for name, column in columns.items()
     ]
-    return corrected(compared, drift)
+    return corrected([*compared, *beside], drift)
 
 
 def report_rows(
