@@ -179,6 +179,10 @@ class Judged:
     wrong: bool
 
 
+NEXT_TO_NOTHING = 0.01
+"""A share of an error."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Errors:
     """The error over all days: the loop's, of what is trained perfectly, and of the first version kept for ever."""
@@ -189,9 +193,11 @@ class Errors:
 
     @property
     def regained(self) -> float | None:
-        """The share of what perfect retraining gains over none that the loop gains; None where there is none."""
+        """The share of what perfect retraining gains over none that the loop gains; None where that is next to nothing,
+        of which any share would be chance.
+        """
         gain = self.never - self.oracle
-        return (self.never - self.loop) / gain if gain > 0 else None
+        return (self.never - self.loop) / gain if gain > NEXT_TO_NOTHING * self.never else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,7 +9,9 @@ from loopwright.simulation.records import SimulationReport
 def facts(report: SimulationReport) -> list[tuple[str, str]]:
     """What was counted and measured: a name and a value each."""
     errors, regained = report.errors, report.errors.regained
-    share = "" if regained is None else f" ({regained:.0%} of what is to be gained)"
+    share = (
+        " (there is next to nothing to be gained)" if regained is None else f" ({regained:.0%} of what is to be gained)"
+    )
     counted = ", ".join(f"{number} {status}" for status, number in sorted(report.runs.items())) or "none"
     refusals = ", ".join(f"{number} {rule}" for rule, number in sorted(report.refusals.items())) or "nothing"
     error = error_name(report)
