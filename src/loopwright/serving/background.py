@@ -58,10 +58,12 @@ class Writer:
 
     def write(self, clock: Clock, *, everything: bool = False, turns: Turns | None = None) -> None:
         """Write the records so far, and the windows that are over (all, where `everything`); by `turns`, if given."""
-        for recorder in self._recorders:
-            self._take(recorder, turns)
-        if turns is not None:
-            turns.end()
+        try:
+            for recorder in self._recorders:
+                self._take(recorder, turns)
+        finally:
+            if turns is not None:
+                turns.end()
         for summary in self._windows.closed(None if everything else clock.now()):
             if not self._spool.add(summary_key(summary, self._server, next(self._numbers)), to_json(summary)):
                 self._totals.lose_summary((summary.endpoint, summary.variant, summary.version))
@@ -211,8 +213,8 @@ class Background:
         self._colleagues.tell()
 
     def _turns(self) -> Turns | None:
-        """None where the loop is at its end, and would give none."""
-        if self._loop is None or self._stopping.is_set():
+        """None where the loop is at its end, and would give none; and where answers wait until all is written."""
+        if self._loop is None or self._stopping.is_set() or self._options.flush == "answer":
             return None
         return Turns(self._loop, self._options.flush_seconds / 2, self._stopping)
 

@@ -71,7 +71,7 @@ class Turns:
     A thread that works beside the loop makes each request wait for it several times over: whenever the loop reads or
     sends, it lets go of Python's lock, and comes back to it only when the thread's time is over. Here the loop itself
     says when: after it has answered what is there, for one short piece of work. There are turns for `seconds`, or until
-    `hurry`: what is left then is done beside the loop.
+    `hurry`: what is left then is done beside it.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float, hurry: Event) -> None:
@@ -91,14 +91,19 @@ class Turns:
         if time.perf_counter() < self._until and not self._hurry.is_set():
             with suppress(RuntimeError):  # the loop is closed
                 self._loop.call_soon_threadsafe(self._loop.call_later, PAUSE_SECONDS, self._give)
-                self._has_it = self._given.acquire(timeout=1)
-                self._began = time.thread_time()
+                self._wait()
 
     def end(self) -> None:
         """Called by the thread before what needs no lock of Python's: the loop goes on."""
         if self._has_it:
             self._has_it = False
             self._over.release()
+
+    def _wait(self) -> None:
+        """A loop that is at its end waits for the thread, and gives no turns."""
+        while not self._has_it and time.perf_counter() < self._until and not self._hurry.is_set():
+            self._has_it = self._given.acquire(timeout=0.05)
+        self._began = time.thread_time()
 
     def _give(self) -> None:
         """On the loop."""
