@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import gc
 import shutil
-import time
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import pytest
 
 from loopwright.adapters.obstore.storage import open_storage
 from loopwright.bootstrap.predictor import load_predictor
-from loopwright.bundle.read import bundle_digest
 from loopwright.errors import NotFoundError, StorageError
 from loopwright.ports.predictor import Predictor
 from loopwright.serving.endpoints import Endpoints
@@ -132,94 +129,6 @@ def test_a_bundle_whose_code_fails_is_a_fault_of_its_revision(project: Any, tmp_
     endpoints.look()
     assert not endpoints.ready
     assert "RuntimeError: no such module" in endpoints.faults["demand"]
-
-
-def test_a_model_that_sends_its_thread_away_is_a_fault_of_its_revision(project: Any, tmp_path: Path) -> None:
-    def load(folder: Path) -> Predictor:
-        raise SystemExit(3)
-
-    project.release(project.bundle())
-    endpoints = Endpoints(project.storage, Shelf(project.storage, tmp_path / "cache", load), ["demand"])
-    endpoints.look()
-    assert "sys.exit(3)" in endpoints.faults["demand"]
-
-
-class Hanging:
-    """`load_predictor`, but that some of the bundles do not open before `opened`."""
-
-    def __init__(self, *digests: str) -> None:
-        self._digests = digests
-        self.opened = Event()
-        self.count = 0
-
-    def __call__(self, folder: Path) -> Predictor:
-        self.count += 1
-        if bundle_digest(folder) in self._digests:
-            assert self.opened.wait(20)
-        return load_predictor(folder)
-
-
-def hanging(project: Any, folder: Path, hangs: Hanging) -> Endpoints:
-    endpoints = Endpoints(project.storage, Shelf(project.storage, folder / "cache", hangs, patience=0.05), None)
-    endpoints.discover()
-    endpoints.look()
-    return endpoints
-
-
-def until_in_force(endpoints: Endpoints, number: int) -> None:
-    for _ in range(400):
-        endpoints.look()
-        if numbers(endpoints).get("demand") == number:
-            return
-        time.sleep(0.01)
-    raise AssertionError(endpoints.faults)
-
-
-def test_a_model_that_hangs_at_its_first_prediction_holds_up_no_other_endpoint_and_no_rollback(
-    project: Any, tmp_path: Path
-) -> None:
-    good, bad = project.bundle(), project.bundle()
-    project.release(good)
-    hangs = Hanging(bad.bundle_digest)
-    endpoints = hanging(project, tmp_path, hangs)
-    project.release(bad)
-    project.release(good, endpoint="other")
-    endpoints.discover()
-    endpoints.look()
-    assert numbers(endpoints) == {"demand": 1, "other": 1}
-    assert "a model is still being opened for revision 2: the bundle" in endpoints.faults["demand"]
-    endpoints.look()
-    assert hangs.count == 2  # it is not opened again and again
-    project.release(good)
-    endpoints.look()
-    assert (numbers(endpoints)["demand"], endpoints.faults) == (3, {})
-    hangs.opened.set()
-
-
-def test_a_model_that_takes_its_time_comes_into_force_when_it_is_open(project: Any, tmp_path: Path) -> None:
-    good, slow = project.bundle(), project.bundle()
-    project.release(good)
-    hangs = Hanging(slow.bundle_digest)
-    endpoints = hanging(project, tmp_path, hangs)
-    project.release(slow)
-    endpoints.look()
-    assert numbers(endpoints) == {"demand": 1}
-    hangs.opened.set()
-    until_in_force(endpoints, 2)
-    assert endpoints.faults == {}
-
-
-def test_a_starting_server_serves_an_older_revision_while_the_newest_is_not_open(project: Any, tmp_path: Path) -> None:
-    good, slow = project.bundle(), project.bundle()
-    project.release(good)
-    project.release(slow)
-    hangs = Hanging(slow.bundle_digest)
-    endpoints = hanging(project, tmp_path, hangs)
-    assert numbers(endpoints) == {"demand": 1}
-    assert "for revision 2" in endpoints.faults["demand"]
-    hangs.opened.set()
-    until_in_force(endpoints, 2)
-    assert endpoints.faults == {}
 
 
 def test_a_rollback_loads_nothing(project: Any, follow: Any, loads: Loads) -> None:

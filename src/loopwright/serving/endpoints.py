@@ -11,7 +11,7 @@ from loopwright.core.ids import NAME, STAGING
 from loopwright.errors import LoopwrightError, NotFoundError, StorageError
 from loopwright.ports.predictor import Columns
 from loopwright.ports.storage import Storage
-from loopwright.serving.models import LoadedModel, Shelf, StillOpeningError
+from loopwright.serving.models import LoadedModel, Shelf
 from loopwright.serving.router import bounds, pick, place
 from loopwright.traffic.records import (
     EndpointRevision,
@@ -28,8 +28,7 @@ BACK = 10
 """How many revisions a starting server goes back through to find one that it can serve."""
 
 _AWAY = "the store cannot be read"
-_OPENING = "a model is still being opened"
-"""How faults begin that may pass by themselves."""
+"""How a fault begins that goes away when the store comes back."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -145,7 +144,7 @@ class Endpoints:
             except StorageError as error:
                 self._fault(name, f"{_AWAY}: {error}")
         changed = before != (self.live, self.faults)
-        if changed and not any(map(self._may_pass, self.faults)):
+        if changed and not any(map(self._is_away, self.faults)):
             self._shelf.keep_copies(self._in_use())  # not before it is known what all endpoints need
         return changed
 
@@ -176,7 +175,7 @@ class Endpoints:
             self._pending[name] = newest
         if (number := self._pending.get(name)) is not None:
             self._take_up(name, number)
-        elif self._may_pass(name):
+        elif self._is_away(name):
             self._fault(name, None)
         return None
 
@@ -188,26 +187,22 @@ class Endpoints:
             return
         newest = max(numbers)
         self._seen[name] = newest
-        first_fault = opening = None
+        first_fault = None
         for number in range(newest, max(0, newest - BACK), -1):
             if self._take_up(name, number):
                 break
-            first_fault = first_fault or self.faults.get(name)
-            if name in self._pending and self.faults[name].startswith(_AWAY):  # begin again at the next look
+            if name in self._pending:  # the store is away: begin again at the next look
                 del self._seen[name]
                 return
-            opening = self._pending.pop(name, opening)
+            first_fault = first_fault or self.faults.get(name)
         self._fault(name, first_fault)
-        if opening:  # it comes into force when it can
-            self._pending[name] = opening
 
     def _take_up(self, name: str, number: int) -> bool:
         data = self._read(name, number)
         try:
             live = self._load(name, number, data)
-        except (StorageError, StillOpeningError) as error:  # tried again at the next look
-            why = _AWAY if isinstance(error, StorageError) else _OPENING
-            self._fault(name, f"{why} for revision {number}: {error}")
+        except StorageError as error:  # tried again at the next look
+            self._fault(name, f"{_AWAY} for revision {number}: {error}")
             self._pending[name] = max(number, self._seen[name])
             return False
         except (LoopwrightError, ValueError) as error:
@@ -262,8 +257,8 @@ class Endpoints:
         if len(live.variants) == 1 and (not known or known[-1] != digest):
             self._champions[live.revision.endpoint] = [*known[-1:], digest]
 
-    def _may_pass(self, name: str) -> bool:
-        return self.faults.get(name, "").startswith((_AWAY, _OPENING))
+    def _is_away(self, name: str) -> bool:
+        return self.faults.get(name, "").startswith(_AWAY)
 
     def _fault(self, name: str, text: str | None) -> None:
         if self.faults.get(name) == text:

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
-from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 from loopwright.bundle.outputs import Outputs
@@ -144,51 +141,26 @@ class _Timed:
             self.quick_rows = self.pace.rows_within(QUICK_SECONDS) if quick else 0
 
 
-class StillOpeningError(LoopwrightError):
-    """A bundle takes longer to be opened than anybody would wait for it."""
-
-
 class Shelf:
-    """Loaded models by digest, fetched from the store through a local folder.
+    """Loaded models by digest, fetched from the store through a local folder."""
 
-    Each is opened in a thread of its own, for which `take` waits until it is `patience` seconds old: a model that does
-    not come back from its first prediction shall not keep other endpoints from being followed, nor a rollback.
-    """
-
-    def __init__(
-        self,
-        storage: Storage,
-        cache: Path,
-        load: Load,
-        limits: BatchLimits | None = None,
-        patience: float = 60.0,
-    ) -> None:
+    def __init__(self, storage: Storage, cache: Path, load: Load, limits: BatchLimits | None = None) -> None:
         self._limits = limits
-        self._patience = patience
-        self._opening: dict[str, _Opening] = {}
         self._storage = storage
         self._copies = Copies(cache)
         self._load = load
         self._models: dict[str, LoadedModel] = {}
 
     def take(self, variant: Variant) -> LoadedModel:
-        """The variant's model, loaded and warm.
-
-        Raises `BundleError`, `NotFoundError` and `StorageError`, and `StillOpeningError`: ask again later.
-        """
-        digest = variant.bundle_digest
-        if digest not in self._models:
-            if digest not in self._opening:
-                self._opening[digest] = _Opening(partial(self._open, variant))
-            if not self._opening[digest].over(self._patience):
-                raise StillOpeningError(f"the bundle {variant.bundle} is not open after {self._patience:g} s")
-            self._models[digest] = self._opening.pop(digest).result()
-        return self._models[digest]
+        """The variant's model, loaded and warm. Raises `BundleError`, `NotFoundError` and `StorageError`."""
+        model = self._models.get(variant.bundle_digest)
+        if model is None:
+            model = self._models[variant.bundle_digest] = self._open(variant)
+        return model
 
     def keep_only(self, digests: Collection[str]) -> None:
         """Let go of every model but these."""
         self._models = {digest: model for digest, model in self._models.items() if digest in digests}
-        self._opening = {digest: one for digest, one in self._opening.items() if digest in digests or not one.over(0)}
 
     def keep_copies(self, digests: Collection[str]) -> None:
         """Remove the copies on disk of every bundle but these, unless another process has it in use."""
@@ -245,32 +217,6 @@ class Shelf:
                 f"the bundle {variant.bundle} cannot be opened: {type(error).__name__}: {error}",
                 remedy="its own code fails where it is served; look at what it imports",
             ) from error
-
-
-class _Opening:
-    """A model being opened, in a thread that nobody waits for in the end."""
-
-    def __init__(self, open_model: Callable[[], LoadedModel]) -> None:
-        self._began = time.perf_counter()
-        self._found: Future[LoadedModel] = Future()
-        Thread(target=self._work, args=(open_model,), name="open", daemon=True).start()
-
-    def over(self, patience: float) -> bool:
-        """Whether it is over; not before it is that old in seconds, if it is not."""
-        left = self._began + patience - time.perf_counter()
-        return bool(wait([self._found], max(0.0, left)).done)
-
-    def result(self) -> LoadedModel:
-        """What was opened. Raises what opening raised."""
-        return self._found.result()
-
-    def _work(self, open_model: Callable[[], LoadedModel]) -> None:
-        try:
-            self._found.set_result(open_model())
-        except SystemExit as end:
-            self._found.set_exception(BundleError(f"the model's own code ended with sys.exit({end})"))
-        except Exception as error:  # noqa: BLE001 - whatever it is, who waits shall know
-            self._found.set_exception(error)
 
 
 @dataclass(frozen=True, slots=True)

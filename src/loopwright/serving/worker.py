@@ -78,7 +78,7 @@ class Worker:
         options.spool.mkdir(parents=True, exist_ok=True)
         self.name = name
         limits = BatchLimits(rows=options.batch_rows, waiting=options.max_waiting, patience=options.wait_seconds)
-        shelf = Shelf(storage, options.spool / "bundles", load, limits, options.hang_seconds)
+        shelf = Shelf(storage, options.spool / "bundles", load, limits)
         self.endpoints = Endpoints(storage, shelf, options.endpoints)
         totals, shadows = Totals(), Shadows(options.shadow_rows, clock, options.hang_seconds)
         recorder = Recorder(options.buffer_rows, shadows.copy)
