@@ -165,12 +165,18 @@ def test_what_a_killed_server_had_spooled_is_sent_by_the_next(project: Any, serv
 def test_a_server_comes_up_before_its_endpoint_exists(project: Any, serve: Serve, row: dict[str, Any]) -> None:
     server = serve("--endpoint", "demand", wait=False)
     server.wait_for("/v2/health/live")
-    assert f"nothing is deployed in {project.url} yet" in server.log.read_text()
+    assert f"endpoint demand is not deployed in {project.url} yet" in server.log.read_text()
     assert server.client.get("/ping").status_code == 503
     assert server.infer(row).status_code == 404
     project.release(project.bundle())
     server.wait_for()
     assert server.infer(row).status_code == 200
+
+
+def test_a_server_of_nothing_says_so(project: Any, serve: Serve) -> None:
+    server = serve(wait=False)
+    server.wait_for("/v2/health/live")
+    assert f"nothing is deployed in {project.url} yet" in server.log.read_text()
 
 
 def test_a_token_of_an_endpoint_that_is_not_there_is_told(project: Any, serve: Serve) -> None:

@@ -15,6 +15,7 @@ from threading import Event, Thread, get_native_id
 import pytest
 
 from loopwright.serving.threads import (
+    MOST_LATE,
     NICE,
     PIECE_SECONDS,
     SLICE_NANOSECONDS,
@@ -99,6 +100,20 @@ def test_a_turn_that_takes_too_long_does_not_keep_the_loop_nor_spoil_the_next(mo
         before = len(held)
         work(2 * PIECE_SECONDS)
         assert len(held) == before
+        turns.end()
+
+
+def test_there_are_no_more_turns_where_several_in_a_row_took_too_long() -> None:
+    with a_loop() as (loop, held):
+        turns = Turns(loop, 3600, Event())
+        for _ in range(MOST_LATE):
+            turns.rest()
+            held.clear()
+            until(lambda: len(held) > 5)
+            work(2 * PIECE_SECONDS)
+        turns.rest()
+        held.clear()
+        until(lambda: len(held) > 5)  # the thread has no turn: nobody waits for it
         turns.end()
 
 

@@ -162,6 +162,21 @@ def test_a_replay_of_fewer_days_than_were_asked_for_says_so(project: Path, tmp_p
     assert f"last for {len(report.days)} of 500 days" in report.note
 
 
+@pytest.mark.parametrize(
+    ("fails", "said"),
+    [(False, "288 rows"), (True, "its run is failed")],
+    ids=["a-scenario-of-its-own-columns", "a-training-that-fails"],
+)
+def test_nothing_stands_in_where_it_would_hide_what_is_wrong(tmp_path: Path, fails: bool, said: str) -> None:
+    write_project(tmp_path, Chain(1))
+    if fails:
+        code = "\n\n@model.train\ndef train(data, params):\n    raise RuntimeError('no luck')\n"
+        (tmp_path / "demand.py").write_text((tmp_path / "demand.py").read_text() + code)
+    scenario = Scenario(history=1500, drift=(Drift(kind="covariate", at=2, by=1, column="discount"),))
+    with pytest.raises(LoopwrightError, match=said):
+        loopwright.simulate(tmp_path, scenario, days=90, predictions_per_day=10)
+
+
 def test_a_folder_that_is_not_empty_is_left_alone(project: Path) -> None:
     with pytest.raises(ConflictError, match="not empty"):
         loopwright.simulate(project, "quiet", keep=project)

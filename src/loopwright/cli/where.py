@@ -3,6 +3,7 @@
 Annotations are evaluated here (no `from __future__`): they are read from the module of a class that inherits them.
 """
 
+import os.path
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,7 +26,7 @@ class Where:
     @property
     def root(self) -> Path:
         """Raises `NotFoundError` where the folder is not there, which a misspelt one would else become."""
-        if not self.project.is_dir():
+        if not os.path.isdir(self.project):  # noqa: PTH112 - unlike Path's, it says no where one may not look
             remedy = f"`loopwright init --project {self.project}` makes one"
             raise NotFoundError(f"there is no folder {self.project}", remedy=remedy)
         return self.project.resolve()

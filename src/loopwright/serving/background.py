@@ -7,6 +7,7 @@ import logging
 import os
 import secrets
 import signal
+import time
 from collections.abc import Callable, Sequence
 from itertools import count
 from threading import Event, Lock, Thread
@@ -261,13 +262,16 @@ class Background:
             log.warning("the status stays: %s", error)
 
     def _every(self, name: str, seconds: float, act: Callable[[], object], due: Event | None = None) -> Thread:
-        """A thread that acts again and again, until it is to stop or the act says False; so long after it is `due`."""
+        """A thread that acts every so many seconds, or so long after it is `due`, until it is to stop or the act says
+        False. What an act takes comes off the pause, up to half of it.
+        """
 
         def loop() -> None:
             if name in _YIELDING:
                 give_way()
-            said = ""
-            while not self._pause(seconds, due):
+            said, pause = "", seconds
+            while not self._pause(pause, due):
+                began = time.perf_counter()
                 try:
                     goes_on = act()
                     said = ""
@@ -279,6 +283,7 @@ class Background:
                     said = str(error)
                 except Exception:
                     log.exception("%s failed", name)
+                pause = max(seconds / 2, seconds - (time.perf_counter() - began))
 
         return Thread(target=loop, name=name, daemon=True)
 

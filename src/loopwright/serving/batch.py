@@ -99,7 +99,7 @@ def join(batches: Sequence[Batch], rest: Callable[[], None] = lambda: None) -> B
     while len(batches) > JOINED:
         parts = []
         for begin in range(0, len(batches), JOINED):
-            parts.append(join(batches[begin : begin + JOINED]))
+            parts.append(join(batches[begin : begin + JOINED], rest))
             rest()
         batches = parts
     if len(batches) == 1:

@@ -23,8 +23,9 @@ TURN_SECONDS = 0.0001
 PIECE_SECONDS = 0.0002
 PAUSE_SECONDS = 0.001
 LONGEST_SECONDS = 0.002
-"""How long a turn of the writer's is, how long the loop has at least until the next, and how long it waits at most for
-the end of one.
+MOST_LATE = 2
+"""How long a turn of the writer's is, how long the loop has at least until the next, how long it waits at most for the
+end of one, and how often in a row in vain.
 """
 
 NICE = 5
@@ -70,8 +71,9 @@ class Turns:
 
     A thread that works beside the loop makes each request wait for it several times over: whenever the loop reads or
     sends, it lets go of Python's lock, and comes back to it only when the thread's time is over. Here the loop itself
-    says when: after it has answered what is there, for one short piece of work. There are turns for `seconds`, or until
-    `hurry`: what is left then is done beside it.
+    says when: after it has answered what is there, for one short piece of work. There are turns for `seconds`, until
+    `hurry`, or until two in a row took too long, as where the thread has a turn but no processor: what is left then is
+    done beside the loop.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float, hurry: Event) -> None:
@@ -80,7 +82,8 @@ class Turns:
         self._hurry = hurry
         self._given = Semaphore(0)
         self._over = Semaphore(0)
-        self._has_it = False
+        self._has_it = self._wants_it = False
+        self._late = 0
         self._began = 0.0
 
     def rest(self) -> None:
@@ -88,8 +91,9 @@ class Turns:
         if self._has_it and time.thread_time() - self._began < PIECE_SECONDS:
             return
         self.end()
-        if time.perf_counter() < self._until and not self._hurry.is_set():
+        if self._may_have_it:
             with suppress(RuntimeError):  # the loop is closed
+                self._wants_it = True
                 self._loop.call_soon_threadsafe(self._loop.call_later, PAUSE_SECONDS, self._give)
                 self._wait()
 
@@ -99,17 +103,23 @@ class Turns:
             self._has_it = False
             self._over.release()
 
+    @property
+    def _may_have_it(self) -> bool:
+        return self._late < MOST_LATE and time.perf_counter() < self._until and not self._hurry.is_set()
+
     def _wait(self) -> None:
         """A loop that is at its end waits for the thread, and gives no turns."""
-        while not self._has_it and time.perf_counter() < self._until and not self._hurry.is_set():
+        while not self._has_it and self._may_have_it:
             self._has_it = self._given.acquire(timeout=0.05)
+        self._wants_it = False
         self._began = time.thread_time()
 
     def _give(self) -> None:
         """On the loop."""
-        self._over.acquire(blocking=False)  # of a turn that took too long
-        self._given.release()
-        self._over.acquire(timeout=LONGEST_SECONDS)
+        if self._wants_it:
+            self._over.acquire(blocking=False)  # of a turn that took too long
+            self._given.release()
+            self._late = 0 if self._over.acquire(timeout=LONGEST_SECONDS) else self._late + 1
 
 
 def take_short_turns() -> None:

@@ -182,11 +182,13 @@ class Worker:
 
     def _tell_what_is_missing(self) -> None:
         """What is misspelt and what is only to come look alike: both are told, and neither keeps the server down."""
-        known = {*self.endpoints.live, *self.endpoints.faults}
-        if not known:
-            log.warning("nothing is deployed in %s yet; what comes is taken up", self._options.storage_url)
+        options, known = self._options, {*self.endpoints.live, *self.endpoints.faults}
+        if not known and options.endpoints is None:
+            log.warning("nothing is deployed in %s yet; what comes is taken up", options.storage_url)
         here = ", ".join(sorted(known)) or "none"
-        for name in sorted({*self._options.endpoint_tokens} - known):
+        for name in sorted({*(options.endpoints or ())} - known):
+            log.warning("endpoint %s is not deployed in %s yet", name, options.storage_url)
+        for name in sorted({*options.endpoint_tokens} - known):
             log.warning("endpoint_tokens names %s, which is no endpoint here yet (there are: %s)", name, here)
 
     def _break_off(self) -> None:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from loopwright.bootstrap.worker import Worker
 from loopwright.core.clock import parse_duration
-from loopwright.errors import DataError, LoopwrightError, NotFoundError, RequestError
+from loopwright.errors import DataError, DeclarationError, LoopwrightError, NotFoundError, RequestError
 from loopwright.monitoring.records import Finding
 from loopwright.runs.records import Run
 from loopwright.simulation.effects import mislabelled
@@ -102,20 +102,23 @@ def simulate(
 
         try:
             report = played(rows)
-        except _NoFirstVersionError as error:
+        except NoFirstVersionError as error:
             if project is None or rows != "auto":
                 raise
             _clear(folder)
             why = f"your own rows leave no first version to begin with ({error}), so rows of our own stand for them"
-            report = replace(played("synthetic"), note=f"{why}: your policies hold, your model is not asked")
+            try:
+                report = replace(played("synthetic"), note=f"{why}: your policies hold, your model is not asked")
+            except DeclarationError:  # the scenario speaks of the project's own columns
+                raise error from None
     if len(report.days) < days:
         kept = f"the first {LEAST_HISTORY:.0%} of them are what the loop begins with"
         report = replace(report, note=f"your own rows last for {len(report.days)} of {days} days: {kept}")
     return replace(report, seconds=time.perf_counter() - began)
 
 
-class _NoFirstVersionError(LoopwrightError):
-    """The loop has nothing to begin with."""
+class NoFirstVersionError(LoopwrightError):
+    """The gate refused the first version: the loop has nothing to begin with."""
 
 
 def _clear(folder: Path) -> None:
@@ -165,7 +168,8 @@ class _Simulation:
                 "replay": "ask for fewer days, which leaves it more, or for `--rows synthetic`",
                 "resampled": "ask for `--rows synthetic`, or give the scenario a longer `history`",
             }
-            raise _NoFirstVersionError(
+            kind = NoFirstVersionError if run is not None and run.status == "refused" else LoopwrightError
+            raise kind(
                 f"{self.lab.model.name} has no first version: its run is {said}",
                 remedy="it must pass its own gate on the rows it begins with: "
                 + more.get(self.rows, "give the scenario a longer `history`"),
