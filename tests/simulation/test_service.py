@@ -15,7 +15,7 @@ import loopwright
 from loopwright.bootstrap.platform import open_platform
 from loopwright.cli.main import main
 from loopwright.demo.project import write_project
-from loopwright.demo.retail import Chain
+from loopwright.demo.retail import CALM, Chain, write_sales
 from loopwright.errors import ConflictError, LoopwrightError, NotFoundError, RequestError, StorageError
 from loopwright.simulation.page import to_html
 from loopwright.simulation.records import (
@@ -139,16 +139,17 @@ def test_a_project_that_has_no_first_version_cannot_be_simulated(project: Path, 
 
 
 def test_rows_of_our_own_stand_in_where_the_project_s_are_too_few_to_begin_with(tmp_path: Path) -> None:
-    """A hundred and twenty days, as `init` writes them, of which ninety are to be replayed."""
+    """The project that `init` writes, on its twenty-first day: five days are left of it, of which one is a test."""
     folder = tmp_path / "kept"
     write_project(tmp_path / "project", Chain(1))
+    write_sales(Chain(1).sales(0, 20, CALM), tmp_path / "project" / "data" / "sales-1.csv")
     report = loopwright.simulate(
-        tmp_path / "project", Scenario(history=1500), days=90, predictions_per_day=10, keep=folder
+        tmp_path / "project", Scenario(history=1500), days=15, predictions_per_day=10, keep=folder
     )
     assert report.rows == "synthetic"
-    assert "288 rows" in report.note
+    assert "too few for any bound: rows in order must be of 10 moments or more, and these are of 1" in report.note
     assert escape(report.note) in to_html(report)
-    assert len(report.days) == 90
+    assert len(report.days) == 15
     with closing(open_platform(folder)) as platform:
         assert [one.model for one in platform.journal.runs()][-1:] == ["retail-demand"]
         assert platform.registry.versions("retail-demand")[-1].number == 1
