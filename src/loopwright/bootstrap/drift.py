@@ -77,9 +77,9 @@ def drift_of_captures(platform: Platform, model: str, drift: Drift, since: datet
     champion = _champion(platform, model)
     captured = _captured(platform, champion, since, platform.clock.now())
     now, reference = _inputs(captured), platform.monitors.reference(champion)
-    was, weights = evaluation_rows(platform, champion), _importance(platform, champion)
+    was, weights = evaluation_rows(platform, champion), _importance(reference)
     return report_rows(
-        compare_rows(was, now, drift, weights, _usual(platform, champion), list(_predictions(reference, captured))),
+        compare_rows(was, now, drift, weights, _usual(reference), list(_predictions(reference, captured))),
         _joint(was, now, weights),
         drift,
         reference=f"the {was.height:,} test rows of version {champion.number}",
@@ -127,7 +127,7 @@ def look_at_rows(platform: Platform, declaration: Declaration, found: Iterable[F
             was = evaluation_rows(platform, champion)
         except NotFoundError:
             continue  # nothing was captured in it, or the version was imported: there are no rows to hold against rows
-        verdict = judge_joint(_joint(was, now, _importance(platform, champion)), declaration.drift)
+        verdict = judge_joint(_joint(was, now, _importance(platform.monitors.reference(champion))), declaration.drift)
         other = replace(
             finding,
             id=derived_id("finding", finding.id, "joint"),
@@ -221,15 +221,15 @@ def _predictions(reference: Reference, captured: pl.DataFrame) -> Iterator[Colum
             yield compare_counts(column, ColumnCounts(bins=tuple(counts.tolist()), missing=missing), 0.0)
 
 
-def _importance(platform: Platform, version: ModelVersion) -> dict[str, float]:
-    columns = platform.monitors.reference(version).columns
-    return {one.name.removeprefix(INPUT): one.importance for one in columns if one.name.startswith(INPUT)}
+def _importance(reference: Reference) -> dict[str, float]:
+    inputs = (one for one in reference.columns if one.name.startswith(INPUT))
+    return {one.name.removeprefix(INPUT): one.importance for one in inputs}
 
 
-def _usual(platform: Platform, version: ModelVersion) -> dict[str, float]:
+def _usual(reference: Reference) -> dict[str, float]:
     """What single windows reach, which is more than windows together do: in doubt nothing has drifted."""
-    columns = platform.monitors.reference(version).columns
-    return {one.name.removeprefix(INPUT): one.usual for one in columns if one.name.startswith(INPUT)}
+    inputs = (one for one in reference.columns if one.name.startswith(INPUT))
+    return {one.name.removeprefix(INPUT): one.usual for one in inputs}
 
 
 def _joint(was: pl.DataFrame, now: pl.DataFrame, importance: dict[str, float]) -> JointDrift | None:
