@@ -115,8 +115,7 @@ class Bench:
         """What the rows have too little of for bounds, however many they are; empty where they have enough."""
         if alike.ordered and alike.units < FEWEST_MOMENTS:
             return f"rows in order must be of {FEWEST_MOMENTS} moments or more, and these are of {alike.units}"
-        rarer = _rarer(truth)
-        if name in OF_RANKS and self.task.name == "binary" and rarer < FEWEST_OF_A_CLASS:
+        if name in OF_RANKS and self.task.name == "binary" and (rarer := _rarer(truth)) < FEWEST_OF_A_CLASS:
             return f"a ranking's spread would rest on {rarer} rows of the rarer class, fewer than {FEWEST_OF_A_CLASS}"
         return ""
 

@@ -76,8 +76,8 @@ class Comparison:
     `low` and `high` each bound the difference on one side at `confidence`; None where too few rows allow no bound.
     `rows` are those that neither was trained on, `baseline` the other's figure on them. `sibling` says that the
     champion stands for itself as it was evaluated, before its refit. `allowed` is the gate's margin in the metric's
-    unit; the p-values and `error` are those of `statistics.paired.Paired`. `lacking` says what there
-    is too little of for bounds, where more rows alone would not help.
+    unit; the p-values and `error` are those of `statistics.paired.Paired`. `lacking` says what there is too little of
+    for bounds, where more rows alone would not help.
     """
 
     against: Who
