@@ -27,7 +27,7 @@ from loopwright.serving.recorder import Recorder
 from loopwright.serving.shadows import Shadows
 from loopwright.serving.spool import Spool
 from loopwright.serving.summaries import Windows
-from loopwright.serving.threads import Turns, give_way
+from loopwright.serving.threads import NoTurns, Turns, give_way
 from loopwright.serving.totals import Totals
 from loopwright.traffic.predictions import segment_key
 from loopwright.traffic.status import ServerStatus, status_key
@@ -57,21 +57,20 @@ class Writer:
         self._server = f"{server}-{secrets.token_hex(2)}"
         self._numbers = count()
 
-    def write(self, clock: Clock, *, everything: bool = False, turns: Turns | None = None) -> None:
+    def write(self, clock: Clock, *, everything: bool = False, turns: NoTurns | None = None) -> None:
         """Write the records so far, and the windows that are over (all, where `everything`); by `turns`, if given."""
+        turns = turns or NoTurns()
         try:
             for recorder in self._recorders:
                 self._take(recorder, turns)
         finally:
-            if turns is not None:
-                turns.end()
+            turns.end()
         for summary in self._windows.closed(None if everything else clock.now()):
             if not self._spool.add(summary_key(summary, self._server, next(self._numbers)), to_json(summary)):
                 self._totals.lose_summary((summary.endpoint, summary.variant, summary.version))
 
-    def _take(self, recorder: Recorder, turns: Turns | None) -> None:
-        rest = turns.rest if turns is not None else _go_on
-        rest()
+    def _take(self, recorder: Recorder, turns: NoTurns) -> None:
+        turns.rest()
         batches, failed, lost = recorder.take()
         self._totals.fail(failed)
         for failure, requests in failed.items():
@@ -79,10 +78,10 @@ class Writer:
         for live, tally in lost.items():
             self._totals.lose(live, tally)
             self._windows.drop(live, tally.at, tally.rows, requests=tally.requests, named=tally.named)
-        for place, batch in self._by_window(batches, rest):
+        for place, batch in self._by_window(batches, turns.rest):
             self._totals.serve(batch)
             try:
-                self._windows.serve(batch, place, rest)
+                self._windows.serve(batch, place, turns.rest)
             except Exception:  # one batch that cannot be counted shall not cost the others
                 log.exception("%s: a batch could not be summed up", batch.live.revision.endpoint)
             if (share := batch.live.revision.capture.share) > 0:
@@ -100,15 +99,14 @@ class Writer:
                 groups.setdefault((batch.live, place), []).append(chosen)
         return [(place, join(several, rest)) for (_, place), several in groups.items()]
 
-    def _capture(self, batch: Batch, turns: Turns | None) -> None:
+    def _capture(self, batch: Batch, turns: NoTurns) -> None:
         if not batch.requests:
             return
         live, first = batch.live, batch.at[0]
         key = segment_key(live.revision.endpoint, first, self._server, next(self._numbers))
         try:
-            table = segment(batch, turns.rest if turns is not None else _go_on)
-            if turns is not None:
-                turns.end()
+            table = segment(batch, turns.rest)
+            turns.end()
             kept = self._spool.add(key, write_segment(table))
         except Exception:
             log.exception("%s: a segment could not be made", live.revision.endpoint)
@@ -213,10 +211,10 @@ class Background:
             self._writer.write(self._clock, turns=self._turns())
         self._colleagues.tell()
 
-    def _turns(self) -> Turns | None:
-        """None where the loop is at its end, and would give none; and where answers wait until all is written."""
+    def _turns(self) -> NoTurns:
+        """No turns where the loop is at its end, and would give none, or where answers wait until all is written."""
         if self._loop is None or self._stopping.is_set() or self._options.flush == "answer":
-            return None
+            return NoTurns()
         return Turns(self._loop, self._options.flush_seconds / 2, self._stopping)
 
     def _replace_hung(self) -> None:
@@ -295,10 +293,6 @@ class Background:
         if due is not None:
             due.clear()
         return stops
-
-
-def _go_on() -> None:
-    """No rest."""
 
 
 _YIELDING = ("write", "send")

@@ -66,7 +66,17 @@ def _take_long_slices(nice: int) -> None:
         ctypes.CDLL(None).syscall(call, 0, struct.pack("=IIQiIQQQII", *words), 0)  # an older kernel takes no notice
 
 
-class Turns:
+class NoTurns:
+    """Nobody waits for the thread, and it waits for nobody."""
+
+    def rest(self) -> None:
+        """Called by the thread between pieces of its work."""
+
+    def end(self) -> None:
+        """Called by the thread before what needs no lock of Python's."""
+
+
+class Turns(NoTurns):
     """Turns of a thread at the interpreter, between those of an event loop that waits for nothing then.
 
     A thread that works beside the loop makes each request wait for it several times over: whenever the loop reads or
@@ -87,7 +97,7 @@ class Turns:
         self._began = 0.0
 
     def rest(self) -> None:
-        """Called by the thread between pieces: wait for the next turn, unless this one is still young."""
+        """Wait for the next turn, unless this one is still young."""
         if self._has_it and time.thread_time() - self._began < PIECE_SECONDS:
             return
         self.end()
@@ -98,7 +108,7 @@ class Turns:
                 self._wait()
 
     def end(self) -> None:
-        """Called by the thread before what needs no lock of Python's: the loop goes on."""
+        """The loop goes on."""
         if self._has_it:
             self._has_it = False
             self._over.release()
